@@ -1,0 +1,1 @@
+"""Moves accounting firms from Sage Génération Experts to Sage for Accountants, and proves it."""

@@ -1,0 +1,272 @@
+"""What the three systems say now. Plain frozen values; the http contract and its JSON Schema are generated from them.
+
+All instants are time-zone-aware UTC. A word that is not listed here is not guessed: whoever parses it says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+from pydantic import AwareDatetime, ConfigDict
+
+from bascule.model import System
+
+
+class View(StrEnum):
+    """A part of a system that is read in one go. Lists are dear (thousands of rows), the rest is cheap."""
+
+    MY_SAGE = "my-sage"
+    GE = "ge"
+    GE_LISTS = "ge-lists"
+    S4A = "s4a"
+    S4A_LISTS = "s4a-lists"
+
+    @property
+    def system(self) -> System:
+        return System(self.value.removesuffix("-lists").replace("-", "_"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strict:
+    """A body that holds exactly these fields."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+class AdminSageStatus(StrEnum):
+    REQUESTED = "requested"
+    IN_PROGRESS = "in-progress"
+    VALIDATED = "validated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSage(Strict):
+    """A declared AdminSage. The choice is final; it counts once *validated* (Sage confirms by e-mail)."""
+
+    email: str
+    status: AdminSageStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MySageFacts(Strict):
+    """My Sage: who is AdminSage, and for which question an activation key was computed. The key itself is never read."""
+
+    admin_sages: tuple[AdminSage, ...]
+    key_question: str | None
+    key_computed_at: AwareDatetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity(Strict):
+    """An entité of GE: the cabinet, or one of its offices."""
+
+    id: str
+    name: str
+    siren: str
+    siret: str | None
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session(Strict):
+    """Somebody connected to GE. `ours` is the one session that will synchronise."""
+
+    user: str
+    since: AwareDatetime
+    ours: bool
+
+
+class SynchronisationStatus(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    NOT_BEGUN = "not-begun"
+    """Refused by GE's own consistency check, or aborted and undone: nothing was transferred."""
+    INTERRUPTED = "interrupted"
+    """Cut midway. Whether the next one resumes or restarts is not known publicly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synchronisation(Strict):
+    """GE's last synchronisation, whoever started it."""
+
+    status: SynchronisationStatus
+    operation: str
+    progress: float
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeFacts(Strict):
+    """GE, the cheap part: where the wizards stand, and who is connected."""
+
+    key_question: str
+    """GE's current question, four groups of four upper-case letters; it changes with every new module."""
+    key_entered_at: AwareDatetime | None
+    licensed: bool
+    """The module Sage for Accountants is licensed by the key that was entered."""
+    restarted_at: AwareDatetime | None
+    tab_visible: bool
+    connected_entity: Entity | None
+    connected_at: AwareDatetime | None
+    default_profile: str | None
+    default_group: str | None
+    wizard_finished: bool
+    """The connection wizard was ended by *Terminer*."""
+    returned_at: AwareDatetime | None
+    exe_opened_at: AwareDatetime | None
+    sql_backup_at: AwareDatetime | None
+    mongo_backup_at: AwareDatetime | None
+    locked_out_by: str | None
+    """Who keeps the users out: `bascule` when it is us, else a name. None when users can connect."""
+    locked_out_at: AwareDatetime | None
+    sessions: tuple[Session, ...]
+    synchronisation: Synchronisation | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(Strict):
+    code: str
+    label: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collaborateur(Strict):
+    code: str
+    last_name: str
+    first_name: str
+    email: str | None
+    profile: str
+    entity: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group(Strict):
+    """A dossier group (groupe de dossiers): what rights are held on."""
+
+    code: str
+    label: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right(Strict):
+    """One right that one collaborateur holds on one dossier group."""
+
+    collaborateur: str
+    group: str
+    right: str
+
+
+class DossierStatus(StrEnum):
+    OPEN = "open"
+    CLOSED = "closed"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dossier(Strict):
+    code: str
+    name: str
+    group: str | None
+    siren: str | None
+    siret: str | None
+    status: DossierStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact(Strict):
+    """A contact of an entity or of a dossier. `collaborateur` where the contact is one of the cabinet's own people."""
+
+    id: str
+    name: str
+    email: str | None
+    entity: str | None
+    dossier: str | None
+    collaborateur: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeLists(Strict):
+    """Everything that GE holds and that the synchronisation is to carry over, read as one consistent snapshot."""
+
+    taken_at: AwareDatetime
+    right_names: tuple[str, ...]
+    """Every right that exists on a dossier group; *all rights* means all of these."""
+    entities: tuple[Entity, ...]
+    profiles: tuple[Profile, ...]
+    collaborateurs: tuple[Collaborateur, ...]
+    groups: tuple[Group, ...]
+    rights: tuple[Right, ...]
+    dossiers: tuple[Dossier, ...]
+    contacts: tuple[Contact, ...]
+
+
+class WorkspaceStatus(StrEnum):
+    ABSENT = "absent"
+    PROCESSING = "processing"
+    READY = "ready"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S4aFacts(Strict):
+    """S4A, the cheap part: how far the sign-up is. Never bank data: only *that* billing was given."""
+
+    signed_up_at: AwareDatetime | None
+    signed_up_siren: str | None
+    billing_given_at: AwareDatetime | None
+    terms_accepted_at: AwareDatetime | None
+    terms_signatory: str | None
+    workspace: WorkspaceStatus
+    synchronised_at: AwareDatetime | None
+    """When S4A finished receiving a synchronisation; None if it never did."""
+
+
+class UserStatus(StrEnum):
+    INVITED = "invited"
+    ACTIVE = "active"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User(Strict):
+    """A user of S4A. Invited is not active."""
+
+    email: str
+    collaborateur: str | None
+    role: str
+    status: UserStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned(Strict):
+    client: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S4aLists(Strict):
+    """What Client Management holds, read as one consistent snapshot. Groups and dossiers keep GE's codes."""
+
+    taken_at: AwareDatetime
+    groups: tuple[Group, ...]
+    dossiers: tuple[Dossier, ...]
+    collaborateurs: tuple[Collaborateur, ...]
+    rights: tuple[Right, ...]
+    contacts: tuple[Contact, ...]
+    users: tuple[User, ...]
+    assignments: tuple[Assigned, ...]
+    default_profile: str | None
+    default_group: str | None
+
+
+type_of_view: dict[View, type] = {
+    View.MY_SAGE: MySageFacts,
+    View.GE: GeFacts,
+    View.GE_LISTS: GeLists,
+    View.S4A: S4aFacts,
+    View.S4A_LISTS: S4aLists,
+}
