@@ -1,0 +1,1 @@
+"""What a wave costs, beside what others cost."""

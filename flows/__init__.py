@@ -1,0 +1,1 @@
+"""Prefect, outer half: who, in which order, how many at once."""
