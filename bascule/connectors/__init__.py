@@ -1,0 +1,89 @@
+"""How one reads a system and acts on it: the promises every connector keeps, whatever stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+from bascule.facts import GeFacts, GeLists, MySageFacts, S4aFacts, S4aLists, View
+from bascule.model import Cabinet, System
+
+Observation = MySageFacts | GeFacts | GeLists | S4aFacts | S4aLists
+
+
+class OperationStatus(StrEnum):
+    ACCEPTED = "accepted"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    NOT_BEGUN = "not-begun"
+    """Proven undone: the remote says that it changed nothing, or that it put everything back."""
+    INTERRUPTED = "interrupted"
+    """It began and stopped midway; how much was done is for a person to find out."""
+
+    @property
+    def is_over(self) -> bool:
+        return self not in (OperationStatus.ACCEPTED, OperationStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What a remote says of one write that it received."""
+
+    id: str
+    verb: str
+    key: str
+    status: OperationStatus
+    progress: float = 1.0
+    phase: str | None = None
+    error_code: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One write, as it is sent: what, with which values, under which intent."""
+
+    verb: str
+    payload: Mapping[str, Any]
+    key: str
+    """The intent's key: new for each intent, the same when one request is sent again."""
+    fence: int
+    """The lease's fencing number; a remote that has seen a higher one refuses."""
+    timeout: float
+    """Seconds until an answer that has not come is *unknown*."""
+
+
+class Remote(Protocol):
+    """A connector in use, for one system.
+
+    Promises, each held on every implementation by tests/contract/test_remotes.py:
+
+    1. `observe` changes nothing and answers for this cabinet only, with what is true at the time of the call.
+    2. `act` sends the order at most once. It returns what the remote answered, or raises an error of
+       `bascule.errors` that says whether the order may have had an effect.
+    3. `find` returns every operation the remote received under this key, also those whose answer was lost.
+    4. A word that the contract does not know is an error, never a success.
+    """
+
+    system: System
+
+    async def observe(self, cabinet: Cabinet, view: View) -> Observation: ...
+
+    async def act(self, cabinet: Cabinet, order: Order) -> Operation: ...
+
+    async def operation(self, cabinet: Cabinet, operation_id: str) -> Operation: ...
+
+    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a system answers when asked how it is."""
+
+    system: System
+    ok: bool
+    says: str
+    clock: datetime | None = None

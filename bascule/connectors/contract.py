@@ -1,0 +1,313 @@
+"""The contract that an http agent implements: every write, its payload, what repeating it does, how it can fail.
+
+The contract is ours. Sage publishes no interface for this migration, and nothing here claims otherwise.
+`docs/contract/` is generated from this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bascule.facts import Strict
+from bascule.model import ErrorClass, Kind, System
+
+VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing(Strict):
+    """No payload: the cabinet is in the path."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclareAdminSage(Strict):
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyQuestion(Strict):
+    """GE's question. The answer travels between My Sage and GE, never through Bascule."""
+
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect(Strict):
+    entity: str
+    name: str
+    siren: str
+    siret: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults(Strict):
+    profile: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp(Strict):
+    name: str
+    siren: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcceptTerms(Strict):
+    signatory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvitedUser(Strict):
+    email: str
+    collaborateur: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InviteUsers(Strict):
+    users: tuple[InvitedUser, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedClient(Strict):
+    client: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignClients(Strict):
+    assignments: tuple[AssignedClient, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """One write of the contract."""
+
+    name: str
+    system: System
+    kind: Kind
+    summary: str
+    payload: type = Nothing
+    refuses: tuple[str, ...] = ()
+    """Codes of `ERRORS` with which this write may be refused, beside those that any call may meet."""
+    long: bool = False
+    """Answers *accepted* at once and goes on; its progress is read at the operation."""
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        name="admin-sage",
+        system=System.MY_SAGE,
+        kind=Kind.HUMAN,
+        payload=DeclareAdminSage,
+        summary="Declare the cabinet's AdminSage. Irreversible: one AdminSage, for good; validated later, by e-mail.",
+        refuses=("admin-sage-exists",),
+    ),
+    Verb(
+        name="compute-key",
+        system=System.MY_SAGE,
+        kind=Kind.HUMAN,
+        payload=KeyQuestion,
+        summary="Compute the activation key for the question that GE shows.",
+        refuses=("admin-sage-pending",),
+    ),
+    Verb(
+        name="enter-key",
+        system=System.GE,
+        kind=Kind.HUMAN,
+        payload=KeyQuestion,
+        summary="Enter in GE the key that My Sage computed for this question.",
+        refuses=("wrong-key",),
+    ),
+    Verb(
+        name="restart",
+        system=System.GE,
+        kind=Kind.REPEATABLE,
+        summary="Close GE and open it again through IntuiSage; the tab Sage for Accountants then shows.",
+    ),
+    Verb(
+        name="connect",
+        system=System.GE,
+        kind=Kind.ONCE,
+        payload=Connect,
+        summary="Lancer la connexion: confirm, choose the entity, check what the wizard shows of the cabinet.",
+        refuses=("tab-absent", "unknown-entity", "entity-differs", "already-connected"),
+    ),
+    Verb(
+        name="defaults",
+        system=System.GE,
+        kind=Kind.REPEATABLE,
+        payload=Defaults,
+        summary="Choose default profile and default dossier group, then Terminer.",
+        refuses=("not-connected", "unknown-profile", "unknown-group"),
+    ),
+    Verb(
+        name="sign-up",
+        system=System.S4A,
+        kind=Kind.ONCE,
+        payload=SignUp,
+        summary="Register the cabinet in Sage for Accountants.",
+        refuses=("not-connected", "email-already-linked"),
+    ),
+    Verb(
+        name="billing",
+        system=System.S4A,
+        kind=Kind.HUMAN,
+        summary="Say that billing parameters were given. Bank data never travels here.",
+        refuses=("not-signed-up",),
+    ),
+    Verb(
+        name="terms",
+        system=System.S4A,
+        kind=Kind.HUMAN,
+        payload=AcceptTerms,
+        summary="Record that this person accepted the general terms. Irreversible.",
+        refuses=("billing-missing",),
+    ),
+    Verb(
+        name="return-to-ge",
+        system=System.GE,
+        kind=Kind.REPEATABLE,
+        summary="Retour à Génération Experts, from the page that ends the sign-up.",
+        refuses=("workspace-not-ready",),
+    ),
+    Verb(
+        name="open-exe",
+        system=System.GE,
+        kind=Kind.REPEATABLE,
+        summary="Ouvrir espaceexpertclient.exe. Only after return-to-ge.",
+        refuses=("wrong-order",),
+    ),
+    Verb(
+        name="backup",
+        system=System.GE,
+        kind=Kind.HUMAN,
+        summary="Back up GE's SQL and Mongo databases.",
+    ),
+    Verb(
+        name="lock-out",
+        system=System.GE,
+        kind=Kind.REPEATABLE,
+        summary="Keep GE's users out. Nobody is thrown out: with somebody connected it is refused.",
+        refuses=("users-connected",),
+    ),
+    Verb(
+        name="synchronise",
+        system=System.GE,
+        kind=Kind.ONCE,
+        long=True,
+        summary=(
+            "Lancer la synchronisation: GE's consistency check, the transfer, Terminer, Quitter. It succeeded only after the last of them. "
+            "Anomalies found by the check, or a user who connects, end it *not-begun*, with everything put back."
+        ),
+        refuses=("wrong-order", "not-connected", "users-connected", "already-running"),
+    ),
+    Verb(
+        name="reopen",
+        system=System.GE,
+        kind=Kind.REPEATABLE,
+        summary="Let GE's users connect again. Refused while a synchronisation runs.",
+        refuses=("already-running",),
+    ),
+    Verb(
+        name="users",
+        system=System.S4A,
+        kind=Kind.REPEATABLE,
+        payload=InviteUsers,
+        summary="Invite collaborateurs with their role. Who is invited or active already is left as is.",
+        refuses=("workspace-not-ready", "email-already-linked"),
+    ),
+    Verb(
+        name="assignments",
+        system=System.S4A,
+        kind=Kind.REPEATABLE,
+        payload=AssignClients,
+        summary="Assign clients and prospects to users. What is assigned already is left as is.",
+        refuses=("workspace-not-ready", "unknown-client", "unknown-user"),
+    ),
+)
+
+verb_named = {verb.name: verb for verb in VERBS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorCode:
+    """A refusal or failure that an agent may answer with."""
+
+    code: str
+    status: int
+    error_class: ErrorClass
+    meaning: str
+    may_have_acted: bool = False
+
+
+ERRORS: tuple[ErrorCode, ...] = (
+    # Any call may meet these.
+    ErrorCode(code="unauthorised", status=401, error_class=ErrorClass.AUTH, meaning="The token is missing, wrong or expired: fetch a new one, once."),
+    ErrorCode(code="consent-revoked", status=403, error_class=ErrorClass.AUTH, meaning="A person withdrew the agent's access; a person must give it again."),
+    ErrorCode(code="unknown-cabinet", status=404, error_class=ErrorClass.CONFIG, meaning="The agent does not answer for this cabinet."),
+    ErrorCode(code="unknown-operation", status=404, error_class=ErrorClass.UNKNOWN, meaning="No such operation of this cabinet."),
+    ErrorCode(code="unknown-verb", status=404, error_class=ErrorClass.CONFIG, meaning="The agent does not carry out this write."),
+    ErrorCode(code="invalid", status=422, error_class=ErrorClass.BUG, meaning="The payload or a header does not follow the contract."),
+    ErrorCode(code="stale-fence", status=409, error_class=ErrorClass.EXTERNAL, meaning="Another process took the cabinet over: a higher fencing number was seen."),
+    ErrorCode(code="too-many-requests", status=429, error_class=ErrorClass.THROTTLED, meaning="Too many requests; Retry-After says how long to wait, in seconds."),
+    ErrorCode(code="unavailable", status=503, error_class=ErrorClass.TRANSIENT, meaning="Not available now; whether a write took effect is unknown.", may_have_acted=True),
+    ErrorCode(code="internal", status=500, error_class=ErrorClass.TRANSIENT, meaning="Failed inside; whether a write took effect is unknown.", may_have_acted=True),
+    # One write's own.
+    ErrorCode(code="admin-sage-exists", status=409, error_class=ErrorClass.DATA, meaning="Another AdminSage is declared, and that choice is final."),
+    ErrorCode(code="admin-sage-pending", status=409, error_class=ErrorClass.HUMAN, meaning="The AdminSage is not validated yet."),
+    ErrorCode(code="wrong-key", status=409, error_class=ErrorClass.DATA, meaning="No key was computed for the question that GE shows now."),
+    ErrorCode(code="tab-absent", status=409, error_class=ErrorClass.HUMAN, meaning="The tab Sage for Accountants does not show."),
+    ErrorCode(code="unknown-entity", status=422, error_class=ErrorClass.DATA, meaning="GE has no entity of this identifier."),
+    ErrorCode(code="entity-differs", status=409, error_class=ErrorClass.DATA, meaning="The entity's name or SIREN is not the one given."),
+    ErrorCode(code="already-connected", status=409, error_class=ErrorClass.DATA, meaning="GE is connected to another entity."),
+    ErrorCode(code="not-connected", status=409, error_class=ErrorClass.BUG, meaning="GE is not connected to Sage for Accountants yet."),
+    ErrorCode(code="unknown-profile", status=422, error_class=ErrorClass.DATA, meaning="The entity has no such profile."),
+    ErrorCode(code="unknown-group", status=422, error_class=ErrorClass.DATA, meaning="The entity has no such dossier group."),
+    ErrorCode(code="email-already-linked", status=409, error_class=ErrorClass.DATA, meaning="The e-mail is already linked to another Sage account."),
+    ErrorCode(code="not-signed-up", status=409, error_class=ErrorClass.BUG, meaning="The cabinet is not registered yet."),
+    ErrorCode(code="billing-missing", status=409, error_class=ErrorClass.BUG, meaning="Billing parameters come before the terms."),
+    ErrorCode(code="workspace-not-ready", status=409, error_class=ErrorClass.BUG, meaning="The workspace is not ready yet."),
+    ErrorCode(code="wrong-order", status=409, error_class=ErrorClass.BUG, meaning="A step that must come before has not been done."),
+    ErrorCode(code="users-connected", status=409, error_class=ErrorClass.HUMAN, meaning="Somebody is connected to GE."),
+    ErrorCode(code="already-running", status=409, error_class=ErrorClass.EXTERNAL, meaning="A synchronisation is running."),
+    ErrorCode(code="unknown-client", status=422, error_class=ErrorClass.DATA, meaning="Client Management has no such client."),
+    ErrorCode(code="unknown-user", status=422, error_class=ErrorClass.DATA, meaning="Nobody is registered or invited with this e-mail."),
+    # How a long operation may end.
+    ErrorCode(code="inconsistent", status=200, error_class=ErrorClass.DATA, meaning="GE's consistency check found anomalies; the synchronisation did not begin."),
+    ErrorCode(code="user-connected", status=200, error_class=ErrorClass.HUMAN, meaning="A user connected meanwhile; the synchronisation was aborted and put back."),
+    ErrorCode(code="interrupted", status=200, error_class=ErrorClass.EXTERNAL, meaning="The synchronisation was cut midway.", may_have_acted=True),
+)
+
+error_coded = {error.code: error for error in ERRORS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said(Strict):
+    """An error, in the body of any status: also of 200, as Sage's own cloud interface does."""
+
+    code: str
+    message: str
+    details: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorBody(Strict):
+    errors: tuple[Said, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token(Strict):
+    access_token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthBody(Strict):
+    status: Literal["ok"]
+    system: System
+    contract: str
+    time: str

@@ -1,0 +1,73 @@
+"""Everything that can go wrong, in one place. A docstring is what people read when nothing more precise is said."""
+
+from __future__ import annotations
+
+from bascule.model import ErrorClass
+
+
+class BasculeError(Exception):
+    """Bascule cannot go on."""
+
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+        self.remedy = remedy
+
+
+class RemoteError(BasculeError):
+    """The remote system did not do what was asked."""
+
+    error_class: ErrorClass = ErrorClass.UNKNOWN
+    may_have_acted: bool = True
+    """Whether a write that ended so may nevertheless have taken effect."""
+
+    def __init__(self, message: str = "", *, code: str = "", retry_after: float | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.code = code
+        self.retry_after = retry_after
+
+
+class RemoteUnreachable(RemoteError):
+    """The remote system could not be reached. The same call may work later."""
+
+    error_class = ErrorClass.TRANSIENT
+    may_have_acted = False
+
+
+class RemoteSilent(RemoteError):
+    """The remote system was asked and did not answer: what it did is unknown until it is read back."""
+
+    error_class = ErrorClass.TRANSIENT
+
+
+class RemoteFailing(RemoteError):
+    """The remote system failed while it worked: what it did is unknown until it is read back."""
+
+    error_class = ErrorClass.TRANSIENT
+
+
+class RemoteThrottles(RemoteError):
+    """The remote system asks for patience. Nothing was done."""
+
+    error_class = ErrorClass.THROTTLED
+    may_have_acted = False
+
+
+class RemoteDenies(RemoteError):
+    """The remote system does not accept our credentials. Nothing was done."""
+
+    error_class = ErrorClass.AUTH
+    may_have_acted = False
+
+
+class RemoteRefuses(RemoteError):
+    """The remote system refused, with a reason. Nothing was done."""
+
+    may_have_acted = False
+
+    def __init__(self, message: str = "", *, code: str, error_class: ErrorClass, remedy: str = "") -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.error_class = error_class
+
+
+class RemoteUnintelligible(RemoteError):
+    """The remote system said something that the contract does not know. That is not a success."""
