@@ -71,3 +71,44 @@ class RemoteRefuses(RemoteError):
 
 class RemoteUnintelligible(RemoteError):
     """The remote system said something that the contract does not know. That is not a success."""
+
+
+class LedgerError(BasculeError):
+    """The ledger cannot be used."""
+
+
+class LedgerUnreachable(LedgerError):
+    """The ledger cannot be opened."""
+
+
+class LedgerBusy(LedgerError):
+    """Another program holds the ledger for writing."""
+
+
+class LedgerReadOnly(LedgerError):
+    """The ledger may only be read."""
+
+
+class LedgerFull(LedgerError):
+    """There is no room left where the ledger lies."""
+
+
+class LedgerNewer(LedgerError):
+    """The ledger was made by a newer version of Bascule."""
+
+
+class LedgerOlder(LedgerError):
+    """The ledger was made by an older version of Bascule."""
+
+
+class LeaseLost(LedgerError):
+    """Another process took the cabinet over. This one must not act on it any more."""
+
+
+class CabinetTaken(LedgerError):
+    """Another process is working on this cabinet."""
+
+    def __init__(self, message: str, *, until: float) -> None:
+        super().__init__(message)
+        self.until = until
+        """Seconds until the other process's lease expires, if it is not renewed."""

@@ -1,0 +1,123 @@
+"""One line of the ledger, and the hash that ties it to the line before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from bascule.model import ErrorClass, Lifecycle, Outcome, State
+
+GENESIS = "0" * 64
+
+
+class EntryKind(StrEnum):
+    RUN_BEGAN = "run-began"
+    RUN_ENDED = "run-ended"
+    PLANNED = "planned"
+    """The cabinet was made part of a wave."""
+    BEGAN = "began"
+    """A run took the cabinet up."""
+    INTENT = "intent"
+    """On disk before the act it announces."""
+    EFFECT = "effect"
+    """What the remote answered."""
+    PROOF = "proof"
+    """What was then observed: the step is done."""
+    VERDICT = "verdict"
+    """An attempt at a step ended otherwise than by a proof."""
+    FINDING = "finding"
+    ENDED = "ended"
+    """A run let go of the cabinet, with the lifecycle and outcome it then had."""
+    NOTE = "note"
+    """What a person did or decided, with the reason they gave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line. `seq`, `previous` and `hash` are the ledger's to fill in."""
+
+    cabinet: str
+    """The cabinet's code, or `@` and the wave's name for what concerns a whole run."""
+    kind: EntryKind
+    at: datetime
+    who: str
+    wave: str
+    run: str
+    step: str | None = None
+    attempt: int = 0
+    state: State | None = None
+    reason: str = ""
+    lifecycle: Lifecycle | None = None
+    outcome: Outcome | None = None
+    error_class: ErrorClass | None = None
+    error_signature: str | None = None
+    verb: str | None = None
+    key: str | None = None
+    operation: str | None = None
+    fence: int = 0
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    seq: int = 0
+    previous: str = ""
+    hash: str = ""
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("An entry's instant needs a time zone")
+
+
+def chained(entry: Entry, seq: int, previous: str) -> Entry:
+    """The entry as it stands in its cabinet's chain."""
+    placed = replace(entry, seq=seq, previous=previous)
+    return replace(placed, hash=digest(placed))
+
+
+def digest(entry: Entry) -> str:
+    """SHA-256 over every field but the hash itself, the hash of the entry before included."""
+    return hashlib.sha256(canonical(entry).encode()).hexdigest()
+
+
+def canonical(entry: Entry) -> str:
+    return json.dumps(
+        [
+            entry.cabinet,
+            entry.seq,
+            entry.previous,
+            entry.kind,
+            entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            entry.who,
+            entry.wave,
+            entry.run,
+            entry.step,
+            entry.attempt,
+            entry.state,
+            entry.reason,
+            entry.lifecycle,
+            entry.outcome,
+            entry.error_class,
+            entry.error_signature,
+            entry.verb,
+            entry.key,
+            entry.operation,
+            entry.fence,
+            entry.evidence,
+        ],
+        ensure_ascii=False,
+        sort_keys=True,
+        separators=(",", ":"),
+    )
+
+
+def first_broken(entries: Iterable[Entry]) -> Entry | None:
+    """The first entry of one cabinet's chain, in order, that was changed, moved, or lost its predecessor."""
+    previous, seq = GENESIS, 0
+    for entry in entries:
+        seq += 1
+        if (entry.seq, entry.previous) != (seq, previous) or entry.hash != digest(entry):
+            return entry
+        previous = entry.hash
+    return None

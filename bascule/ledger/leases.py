@@ -1,0 +1,62 @@
+"""The right to run a cabinet now. The fencing number rises with every new holder and never falls."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from bascule.errors import CabinetTaken
+from bascule.ledger.owners import Owner, is_provably_dead
+from bascule.ledger.tables import lease
+
+LEASE_SECONDS = 60.0
+HEARTBEAT_SECONDS = 15.0
+
+
+def take(connection: Connection, cabinet: str, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> int:
+    """The new fencing number. Raises CabinetTaken while another holder may be alive."""
+    held = connection.execute(select(lease).where(lease.c.cabinet == cabinet)).one_or_none()
+    if held is not None and held.expires_at > now and held.owner != owner.id and not is_provably_dead(_owner_of(held)):
+        raise CabinetTaken(
+            f"{cabinet}: process {held.pid} on {held.host} is working on this cabinet",
+            until=(held.expires_at - now).total_seconds(),
+        )
+    values = {
+        "fence": (held.fence if held is not None else 0) + 1,
+        "owner": owner.id,
+        "host": owner.host,
+        "boot": owner.boot,
+        "pid": owner.pid,
+        "process_started": owner.process_started,
+        "heartbeat_at": now,
+        "expires_at": now + timedelta(seconds=seconds),
+    }
+    if held is None:
+        connection.execute(insert(lease).values(cabinet=cabinet, **values))
+        return 1
+    # The fence in the condition: of two who read the same row, only one changes it.
+    changed = connection.execute(update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == held.fence).values(**values))
+    if changed.rowcount != 1:
+        raise CabinetTaken(f"{cabinet}: another process took this cabinet at the same moment", until=seconds)
+    return held.fence + 1
+
+
+def renew(connection: Connection, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> None:
+    """A heartbeat for everything that this owner holds, in one statement. A lease that lasts longer already is not cut short."""
+    until = now + timedelta(seconds=seconds)
+    connection.execute(update(lease).where(lease.c.owner == owner.id, lease.c.expires_at < until, lease.c.expires_at > now).values(heartbeat_at=now, expires_at=until))
+
+
+def outlive(connection: Connection, cabinet: str, fence: int, until: datetime) -> None:
+    """Makes a lease last at least until then: before an act that may take longer than the lease."""
+    connection.execute(update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == fence, lease.c.expires_at < until).values(expires_at=until))
+
+
+def let_go(connection: Connection, cabinet: str, fence: int, now: datetime) -> None:
+    """Ends a lease. The row stays: it remembers the fencing number."""
+    connection.execute(update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == fence).values(expires_at=now))
+
+
+def _owner_of(row: Row[tuple[object, ...]]) -> Owner:
+    return Owner(id=row.owner, host=row.host, boot=row.boot, pid=row.pid, process_started=row.process_started)

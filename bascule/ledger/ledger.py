@@ -1,0 +1,223 @@
+"""The ledger: the only door to the database, and the only truth about what was done."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import Connection, Engine, Select, func, insert, select
+from sqlalchemy.exc import DBAPIError
+
+from bascule.ledger import leases, tables
+from bascule.ledger.entries import Entry, EntryKind
+from bascule.ledger.owners import Owner
+from bascule.ledger.rows import entry_of
+from bascule.ledger.schema import BUSY_SECONDS, engine_for, ensure_revision
+from bascule.ledger.trouble import in_words
+from bascule.ledger.writer import Writer
+
+AT_ONCE = 500
+"""Codes named in one query: SQLite and PostgreSQL both bound the number of parameters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInventory:
+    """A version of the inventory, as it was parsed when it was stored."""
+
+    digest: str
+    at: datetime
+    who: str
+    source: str
+    content: Mapping[str, Any]
+
+
+class Ledger:
+    """Opened once a process. Reads are plain calls; writes go through one thread and come back when they are on disk."""
+
+    def __init__(self, url: str, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.url = url
+        self._reading = engine_for(url, writes=False, busy_seconds=busy_seconds)
+        self._writing: Engine | None = None
+        self._writer: Writer | None = None
+        if read_only:
+            ensure_revision(self._reading)
+            return
+        self._writing = engine_for(url, writes=True, busy_seconds=busy_seconds)
+        ensure_revision(self._writing)
+        self._writer = Writer(self._writing)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Writes what still waits, then closes."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        for engine in (self._writing, self._reading):
+            if engine is not None:
+                engine.dispose()
+
+    # Writing entries
+
+    async def record(self, *entries: Entry) -> tuple[Entry, ...]:
+        """On disk when it returns. Raises LeaseLost if the entries carry a fencing number that is no longer the cabinet's."""
+        return await self._open_writer.append(entries)
+
+    def record_later(self, *entries: Entry) -> None:
+        """On disk with the next write that is waited for, or at `settle`. Only for what reading back would show again."""
+        self._open_writer.append_later(entries)
+
+    async def settle(self) -> None:
+        """Returns when everything handed over so far is on disk; raises what went wrong with it."""
+        await self._open_writer.call(lambda _: None)
+
+    def keep(self, cabinet: str, what: str, content: bytes, at: datetime) -> str:
+        """Keeps a list, written with the next group, before any entry that is recorded after it. Returns its SHA-256."""
+        name = hashlib.sha256(content).hexdigest()
+
+        def store(connection: Connection) -> None:
+            known = connection.execute(select(tables.evidence.c.hash).where(tables.evidence.c.hash == name)).first()
+            if known is None:
+                connection.execute(insert(tables.evidence).values(hash=name, cabinet=cabinet, what=what, at=at, content=zlib.compress(content, 3)))
+
+        self._open_writer.call_later(store)
+        return name
+
+    async def store_inventory(self, stored: StoredInventory) -> None:
+        """Rows are added, never changed: the same content stored again is a new row only if another came between."""
+
+        def store(connection: Connection) -> None:
+            newest = connection.execute(select(tables.inventory.c.digest).order_by(tables.inventory.c.id.desc()).limit(1)).scalar()
+            if newest != stored.digest:
+                connection.execute(
+                    insert(tables.inventory).values(
+                        digest=stored.digest, at=stored.at, who=stored.who, source=stored.source, content=dict(stored.content)
+                    )
+                )
+
+        await self._open_writer.call(store)
+
+    # Leases
+
+    async def take_lease(self, cabinet: str, owner: Owner, now: datetime, seconds: float = leases.LEASE_SECONDS) -> int:
+        """The fencing number under which this owner may now act. Raises CabinetTaken."""
+        fence: int = await self._open_writer.call(lambda connection: leases.take(connection, cabinet, owner, now, seconds))
+        return fence
+
+    async def renew_leases(self, owner: Owner, now: datetime, seconds: float = leases.LEASE_SECONDS) -> None:
+        await self._open_writer.call(lambda connection: leases.renew(connection, owner, now, seconds))
+
+    def outlive(self, cabinet: str, fence: int, until: datetime) -> None:
+        self._open_writer.call_later(lambda connection: leases.outlive(connection, cabinet, fence, until))
+
+    def let_go(self, cabinet: str, fence: int, now: datetime) -> None:
+        """Written after every entry handed over before it."""
+        self._open_writer.call_later(lambda connection: leases.let_go(connection, cabinet, fence, now))
+
+    # Reading
+
+    def history(self, cabinet: str) -> tuple[Entry, ...]:
+        """Every entry of one cabinet, oldest first."""
+        return tuple(self._entries(select(tables.entry).where(tables.entry.c.cabinet == cabinet).order_by(tables.entry.c.seq)))
+
+    async def history_soon(self, cabinet: str) -> tuple[Entry, ...]:
+        """The same, without holding up the event loop."""
+        return await asyncio.to_thread(self.history, cabinet)
+
+    def histories(self, cabinets: Sequence[str]) -> dict[str, tuple[Entry, ...]]:
+        """The same for many cabinets, in few queries. Who has no entry has an empty history."""
+        found: defaultdict[str, list[Entry]] = defaultdict(list)
+        for codes in _in_groups(cabinets):
+            query = select(tables.entry).where(tables.entry.c.cabinet.in_(codes)).order_by(tables.entry.c.cabinet, tables.entry.c.seq)
+            for entry in self._entries(query):
+                found[entry.cabinet].append(entry)
+        return {code: tuple(found[code]) for code in cabinets}
+
+    def of_wave(self, wave: str, kinds: Iterable[EntryKind] = tuple(EntryKind)) -> list[Entry]:
+        """The entries of a wave's cabinets, in the order they were written."""
+        query = select(tables.entry).where(tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds]))
+        return list(self._entries(query.order_by(tables.entry.c.id)))
+
+    def waves(self) -> tuple[str, ...]:
+        """The waves that have been planned or run, by name."""
+        with self._read() as connection:
+            return tuple(connection.execute(select(tables.entry.c.wave).distinct().order_by(tables.entry.c.wave)).scalars())
+
+    def last_run(self, wave: str) -> str | None:
+        with self._read() as connection:
+            query = select(tables.entry.c.run).where(tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value)
+            return connection.execute(query.order_by(tables.entry.c.id.desc()).limit(1)).scalar()
+
+    def owing_a_reopen(self) -> tuple[str, ...]:
+        """Cabinets whose last lock-out intent no reopen proof follows."""
+        locked = self._last_seq(tables.entry.c.verb == "lock-out", EntryKind.INTENT)
+        opened = self._last_seq(tables.entry.c.step == "reopen", EntryKind.PROOF)
+        with self._read() as connection:
+            query = (
+                select(locked.c.cabinet)
+                .join(opened, locked.c.cabinet == opened.c.cabinet, isouter=True)
+                .where((opened.c.seq.is_(None)) | (opened.c.seq < locked.c.seq))
+                .order_by(locked.c.cabinet)
+            )
+            return tuple(connection.execute(query).scalars())
+
+    def inventory(self, digest: str | None = None) -> StoredInventory | None:
+        """A stored version, or the newest."""
+        query = select(tables.inventory).order_by(tables.inventory.c.id.desc()).limit(1)
+        if digest is not None:
+            query = query.where(tables.inventory.c.digest == digest)
+        with self._read() as connection:
+            row = connection.execute(query).one_or_none()
+        return row and StoredInventory(digest=row.digest, at=row.at, who=row.who, source=row.source, content=row.content)
+
+    def kept(self, name: str) -> bytes | None:
+        """A list by its hash; None if it was purged."""
+        with self._read() as connection:
+            content = connection.execute(select(tables.evidence.c.content).where(tables.evidence.c.hash == name)).scalar()
+        return zlib.decompress(content) if content is not None else None
+
+    def _entries(self, query: Select[Any]) -> Iterator[Entry]:
+        with self._read() as connection:
+            for row in connection.execution_options(yield_per=2_000).execute(query):
+                yield entry_of(row)
+
+    def _last_seq(self, condition: Any, kind: EntryKind) -> Any:
+        return (
+            select(tables.entry.c.cabinet, func.max(tables.entry.c.seq).label("seq"))
+            .where(condition, tables.entry.c.kind == kind.value)
+            .group_by(tables.entry.c.cabinet)
+            .subquery()
+        )
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        try:
+            with self._reading.connect() as connection:
+                yield connection
+        except DBAPIError as trouble:
+            raise in_words(trouble) from trouble
+
+    @property
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise RuntimeError("This ledger was opened for reading, or is closed")
+        return self._writer
+
+
+def _in_groups(cabinets: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(cabinets), AT_ONCE):
+        yield cabinets[start : start + AT_ONCE]
+
+
+Clock = Callable[[], datetime]

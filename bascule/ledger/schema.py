@@ -1,0 +1,113 @@
+"""Opening a database as a ledger: engines, and the revision it must have."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from bascule.errors import LedgerNewer, LedgerOlder, LedgerUnreachable
+from bascule.ledger.tables import REVISION
+from bascule.ledger.trouble import in_words
+
+BUSY_SECONDS = 30.0
+"""How long a second writer waits on SQLite before it says so."""
+
+
+def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    """A pooled engine. On SQLite a writer's transaction takes the write lock at its beginning: it then never fails midway."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as wrong:
+        raise LedgerUnreachable(f"{url!r} is not a database address", remedy="set BASCULE_LEDGER_URL, for example sqlite:///.bascule/ledger.db") from wrong
+    if parsed.get_backend_name() != "sqlite":
+        try:
+            return create_engine(parsed, pool_size=1 if writes else 5, pool_pre_ping=True)
+        except (NoSuchModuleError, ModuleNotFoundError) as missing:
+            raise LedgerUnreachable(f"No driver is installed for {parsed.drivername}", remedy="pip install 'bascule[postgres]'") from missing
+    if parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
+        _make_folder(Path(parsed.database).parent)
+    engine = create_engine(parsed, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: Any) -> None:
+        # SQLAlchemy's own BEGIN, not the driver's: see "begin" below.
+        connection.isolation_level = None
+        if writes:
+            connection.execute("PRAGMA journal_mode=WAL")
+            # An intent is on disk before its act, also when the machine loses power.
+            connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def ensure_revision(engine: Engine) -> None:
+    """Makes a new database a ledger; refuses one that this version cannot read."""
+    found = revision_of(engine)
+    if found is None:
+        upgrade(engine)
+    elif found != REVISION and found in known_revisions():
+        raise LedgerOlder(
+            f"The ledger has revision {found}, this version of Bascule needs {REVISION}", remedy="back it up, then run: bascule ledger upgrade"
+        )
+    elif found != REVISION:
+        raise LedgerNewer(
+            f"The ledger was made by a newer version of Bascule (revision {found}; this one knows up to {REVISION})",
+            remedy="use the newer version; nothing was changed",
+        )
+
+
+def revision_of(engine: Engine) -> str | None:
+    """None for an empty database."""
+    try:
+        with engine.connect() as connection:
+            tables = set(inspect(connection).get_table_names())
+            if "alembic_version" in tables:
+                return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+    except DBAPIError as trouble:
+        raise in_words(trouble) from trouble
+    if tables:
+        raise LedgerUnreachable("The database is not a ledger: it holds other tables", remedy="check BASCULE_LEDGER_URL")
+    return None
+
+
+def upgrade(engine: Engine) -> None:
+    """Brings a ledger to the revision of this version. Alembic is dear to import, so only who needs it pays."""
+    from alembic import command
+
+    try:
+        with engine.begin() as connection:
+            config = _alembic()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except DBAPIError as trouble:
+        raise in_words(trouble) from trouble
+
+
+def known_revisions() -> frozenset[str]:
+    from alembic.script import ScriptDirectory
+
+    return frozenset(script.revision for script in ScriptDirectory.from_config(_alembic()).walk_revisions())
+
+
+def _alembic() -> Any:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "revisions"))
+    return config
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        raise LedgerUnreachable(f"The ledger's folder {folder} cannot be made ({trouble.strerror})", remedy="check BASCULE_LEDGER_URL") from trouble

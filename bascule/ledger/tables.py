@@ -1,0 +1,104 @@
+"""The ledger's tables. Rows are added, never changed; `lease` alone is rewritten."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Index, Integer, LargeBinary, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+REVISION = "0001"
+"""The revision this version of Bascule reads and writes. A test holds it to Alembic's head."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """A time-zone-aware instant, UTC in the database whatever the database thinks of zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("The ledger takes no instant without a time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# SQLite numbers rows by itself only where the key is a plain INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("cabinet", String(64), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("wave", String(200), nullable=False),
+    Column("run", String(64), nullable=False),
+    Column("step", String(32)),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(16)),
+    Column("reason", Text, nullable=False),
+    Column("lifecycle", String(16)),
+    Column("outcome", String(32)),
+    Column("error_class", String(16)),
+    Column("error_signature", Text),
+    Column("verb", String(32)),
+    Column("key", String(64)),
+    Column("operation", String(200)),
+    Column("fence", BigInteger, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    UniqueConstraint("cabinet", "seq", name="entry_has_one_place"),
+    Index("entry_by_wave_and_kind", "wave", "kind"),
+    Index("entry_by_run", "run"),
+)
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("cabinet", String(64), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+inventory = Table(
+    "inventory",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("digest", String(64), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("content", JSON, nullable=False),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("cabinet", String(64), primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("boot", String(64), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", BigInteger, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)

@@ -1,0 +1,211 @@
+"""Writes in groups: whatever waits is written in one transaction, and nobody is told "written" before it is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine, func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from bascule.errors import BasculeError, LeaseLost
+from bascule.ledger import tables
+from bascule.ledger.entries import GENESIS, Entry, chained
+from bascule.ledger.rows import row_of
+from bascule.ledger.trouble import in_words
+
+Deliver = Callable[[Any, BaseException | None], None]
+
+GROUP = 500
+"""Writes taken into one transaction at most, so that nobody waits for somebody else's flood."""
+
+
+@dataclass(slots=True)
+class Append:
+    """Entries that belong together. Refused whole when their lease is lost."""
+
+    entries: Sequence[Entry]
+    deliver: Deliver | None
+    rows: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Call:
+    """Any other write: taking a lease, keeping a list."""
+
+    run: Callable[[Connection], Any]
+    deliver: Deliver | None
+
+
+class Writer:
+    """The one thread that writes. Entries keep the order in which they were handed over."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[Append | Call | None] = queue.SimpleQueue()
+        self._lost: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
+        self._thread.start()
+
+    async def append(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Returns when the entries are on disk, as they stand there. Raises LeaseLost, or what is wrong with the ledger."""
+        future, deliver = _promise()
+        self._queue.put(Append(entries, deliver))
+        written: tuple[Entry, ...] = await future
+        return written
+
+    def append_later(self, entries: Sequence[Entry]) -> None:
+        """Written with the next group. What goes wrong is raised by the next call that waits."""
+        self._queue.put(Append(entries, None))
+
+    async def call(self, run: Callable[[Connection], Any]) -> Any:
+        future, deliver = _promise()
+        self._queue.put(Call(run, deliver))
+        return await future
+
+    def call_later(self, run: Callable[[Connection], Any]) -> None:
+        self._queue.put(Call(run, None))
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        open_still = True
+        while open_still:
+            group: list[Append | Call] = []
+            open_still = self._take(group)
+            if group:
+                self._write(group)
+
+    def _take(self, group: list[Append | Call]) -> bool:
+        """Waits for one write, then takes what else is there. False once told to close."""
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            if len(group) >= GROUP:
+                return True
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return True
+        return False
+
+    def _write(self, group: list[Append | Call]) -> None:
+        try:
+            answers = self._in_one_transaction(group)
+        except Exception as trouble:
+            if len(group) > 1:
+                # One of them may be at fault; the others must not suffer for it.
+                for item in group:
+                    self._write([item])
+                return
+            answers = [(None, in_words(trouble))]
+        for item, (result, error) in zip(group, answers, strict=True):
+            if item.deliver is not None:
+                # What was lost without anybody waiting for it is told to the next who waits.
+                lost, self._lost = self._lost, None
+                item.deliver(result, error or lost)
+            elif error is not None:
+                self._lost = error
+
+    def _in_one_transaction(self, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
+        for _ in range(5):
+            try:
+                with self._engine.begin() as connection:
+                    return _carry_out(connection, group)
+            except IntegrityError as conflict:
+                # On PostgreSQL another process may have taken the same place in a chain: read the heads again.
+                last = conflict
+        raise last
+
+
+def _carry_out(connection: Connection, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
+    answers: list[tuple[Any, BaseException | None]] = []
+    start = 0
+    while start < len(group):
+        item = group[start]
+        if isinstance(item, Call):
+            try:
+                answers.append((item.run(connection), None))
+            except BasculeError as refused:
+                answers.append((None, refused))
+            start += 1
+            continue
+        stop = start
+        while stop < len(group) and isinstance(group[stop], Append):
+            stop += 1
+        answers.extend(_append(connection, [item for item in group[start:stop] if isinstance(item, Append)]))
+        start = stop
+    return answers
+
+
+def _append(connection: Connection, items: list[Append]) -> list[tuple[Any, BaseException | None]]:
+    cabinets = {entry.cabinet for item in items for entry in item.entries}
+    heads = heads_of(connection, cabinets)
+    fences = _fences_of(connection, {entry.cabinet for item in items for entry in item.entries if entry.fence})
+    answers: list[tuple[Any, BaseException | None]] = []
+    rows: list[dict[str, Any]] = []
+    for item in items:
+        stale = [entry for entry in item.entries if entry.fence and fences.get(entry.cabinet) != entry.fence]
+        if stale:
+            answers.append((None, LeaseLost(f"{stale[0].cabinet}: another process took this cabinet over; nothing more was written for it")))
+            continue
+        placed = []
+        for entry in item.entries:
+            seq, previous = heads.get(entry.cabinet, (0, GENESIS))
+            whole = chained(entry, seq + 1, previous)
+            heads[entry.cabinet] = (whole.seq, whole.hash)
+            placed.append(whole)
+            rows.append(row_of(whole))
+        answers.append((tuple(placed), None))
+    if rows:
+        connection.execute(insert(tables.entry), rows)
+    return answers
+
+
+def heads_of(connection: Connection, cabinets: set[str]) -> dict[str, tuple[int, str]]:
+    """The last entry's number and hash of each chain."""
+    last = (
+        select(tables.entry.c.cabinet, func.max(tables.entry.c.seq).label("seq"))
+        .where(tables.entry.c.cabinet.in_(cabinets))
+        .group_by(tables.entry.c.cabinet)
+        .subquery()
+    )
+    found = connection.execute(
+        select(tables.entry.c.cabinet, tables.entry.c.seq, tables.entry.c.hash).join(
+            last, (tables.entry.c.cabinet == last.c.cabinet) & (tables.entry.c.seq == last.c.seq)
+        )
+    )
+    return {row.cabinet: (row.seq, row.hash) for row in found}
+
+
+def _fences_of(connection: Connection, cabinets: set[str]) -> dict[str, int]:
+    if not cabinets:
+        return {}
+    found = connection.execute(select(tables.lease.c.cabinet, tables.lease.c.fence).where(tables.lease.c.cabinet.in_(cabinets)))
+    return {row.cabinet: row.fence for row in found}
+
+
+def _promise() -> tuple[asyncio.Future[Any], Deliver]:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def deliver(result: Any, error: BaseException | None) -> None:
+        # The loop may be gone when a run was torn down; then nobody waits any more.
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, result, error)
+
+    return future, deliver
