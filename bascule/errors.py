@@ -20,10 +20,20 @@ class RemoteError(BasculeError):
     may_have_acted: bool = True
     """Whether a write that ended so may nevertheless have taken effect."""
 
-    def __init__(self, message: str = "", *, code: str = "", retry_after: float | None = None, remedy: str = "") -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str = "",
+        retry_after: float | None = None,
+        may_have_acted: bool | None = None,
+        remedy: str = "",
+    ) -> None:
         super().__init__(message, remedy=remedy)
         self.code = code
         self.retry_after = retry_after
+        if may_have_acted is not None:
+            self.may_have_acted = may_have_acted
 
 
 class RemoteUnreachable(RemoteError):

@@ -6,12 +6,24 @@ All instants are time-zone-aware UTC. A word that is not listed here is not gues
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
 
 from bascule.model import System
+
+
+def _in_utc(instant: datetime) -> datetime:
+    return instant.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""Read in any zone, kept in UTC; a naive one is refused."""
+
+Progress = Annotated[float, Field(ge=0, le=1)]
+
 
 
 class View(StrEnum):
@@ -32,7 +44,7 @@ class View(StrEnum):
 class Strict:
     """A body that holds exactly these fields."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class AdminSageStatus(StrEnum):
@@ -55,7 +67,7 @@ class MySageFacts(Strict):
 
     admin_sages: tuple[AdminSage, ...]
     key_question: str | None
-    key_computed_at: AwareDatetime | None
+    key_computed_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +86,7 @@ class Session(Strict):
     """Somebody connected to GE. `ours` is the one session that will synchronise."""
 
     user: str
-    since: AwareDatetime
+    since: Instant
     ours: bool
 
 
@@ -93,9 +105,9 @@ class Synchronisation(Strict):
 
     status: SynchronisationStatus
     operation: str
-    progress: float
-    started_at: AwareDatetime
-    ended_at: AwareDatetime | None
+    progress: Progress
+    started_at: Instant
+    ended_at: Instant | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,24 +116,24 @@ class GeFacts(Strict):
 
     key_question: str
     """GE's current question, four groups of four upper-case letters; it changes with every new module."""
-    key_entered_at: AwareDatetime | None
+    key_entered_at: Instant | None
     licensed: bool
     """The module Sage for Accountants is licensed by the key that was entered."""
-    restarted_at: AwareDatetime | None
+    restarted_at: Instant | None
     tab_visible: bool
     connected_entity: Entity | None
-    connected_at: AwareDatetime | None
+    connected_at: Instant | None
     default_profile: str | None
     default_group: str | None
     wizard_finished: bool
     """The connection wizard was ended by *Terminer*."""
-    returned_at: AwareDatetime | None
-    exe_opened_at: AwareDatetime | None
-    sql_backup_at: AwareDatetime | None
-    mongo_backup_at: AwareDatetime | None
+    returned_at: Instant | None
+    exe_opened_at: Instant | None
+    sql_backup_at: Instant | None
+    mongo_backup_at: Instant | None
     locked_out_by: str | None
     """Who keeps the users out: `bascule` when it is us, else a name. None when users can connect."""
-    locked_out_at: AwareDatetime | None
+    locked_out_at: Instant | None
     sessions: tuple[Session, ...]
     synchronisation: Synchronisation | None
 
@@ -194,7 +206,7 @@ class Contact(Strict):
 class GeLists(Strict):
     """Everything that GE holds and that the synchronisation is to carry over, read as one consistent snapshot."""
 
-    taken_at: AwareDatetime
+    taken_at: Instant
     right_names: tuple[str, ...]
     """Every right that exists on a dossier group; *all rights* means all of these."""
     entities: tuple[Entity, ...]
@@ -216,13 +228,13 @@ class WorkspaceStatus(StrEnum):
 class S4aFacts(Strict):
     """S4A, the cheap part: how far the sign-up is. Never bank data: only *that* billing was given."""
 
-    signed_up_at: AwareDatetime | None
+    signed_up_at: Instant | None
     signed_up_siren: str | None
-    billing_given_at: AwareDatetime | None
-    terms_accepted_at: AwareDatetime | None
+    billing_given_at: Instant | None
+    terms_accepted_at: Instant | None
     terms_signatory: str | None
     workspace: WorkspaceStatus
-    synchronised_at: AwareDatetime | None
+    synchronised_at: Instant | None
     """When S4A finished receiving a synchronisation; None if it never did."""
 
 
@@ -251,7 +263,7 @@ class Assigned(Strict):
 class S4aLists(Strict):
     """What Client Management holds, read as one consistent snapshot. Groups and dossiers keep GE's codes."""
 
-    taken_at: AwareDatetime
+    taken_at: Instant
     groups: tuple[Group, ...]
     dossiers: tuple[Dossier, ...]
     collaborateurs: tuple[Collaborateur, ...]

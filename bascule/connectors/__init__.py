@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
-from bascule.facts import GeFacts, GeLists, MySageFacts, S4aFacts, S4aLists, View
+from bascule.facts import GeFacts, GeLists, MySageFacts, Progress, S4aFacts, S4aLists, Strict, View
 from bascule.model import Cabinet, System
 
 Observation = MySageFacts | GeFacts | GeLists | S4aFacts | S4aLists
@@ -29,14 +29,14 @@ class OperationStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(Strict):
     """What a remote says of one write that it received."""
 
     id: str
     verb: str
     key: str
     status: OperationStatus
-    progress: float = 1.0
+    progress: Progress = 1.0
     phase: str | None = None
     error_code: str | None = None
     message: str | None = None

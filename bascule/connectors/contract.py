@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bascule.facts import Strict
+from bascule.connectors import Operation
+from bascule.facts import Instant, Strict
 from bascule.model import ErrorClass, Kind, System
 
 VERSION = "1"
@@ -243,6 +244,7 @@ class ErrorCode:
     may_have_acted: bool = False
 
 
+# fmt: off  (a table reads across)
 ERRORS: tuple[ErrorCode, ...] = (
     # Any call may meet these.
     ErrorCode(code="unauthorised", status=401, error_class=ErrorClass.AUTH, meaning="The token is missing, wrong or expired: fetch a new one, once."),
@@ -280,6 +282,7 @@ ERRORS: tuple[ErrorCode, ...] = (
     ErrorCode(code="user-connected", status=200, error_class=ErrorClass.HUMAN, meaning="A user connected meanwhile; the synchronisation was aborted and put back."),
     ErrorCode(code="interrupted", status=200, error_class=ErrorClass.EXTERNAL, meaning="The synchronisation was cut midway.", may_have_acted=True),
 )
+# fmt: on
 
 error_coded = {error.code: error for error in ERRORS}
 
@@ -299,10 +302,18 @@ class ErrorBody(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Operations(Strict):
+    """Every operation that was received under one key, oldest first; none if the key was never seen."""
+
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Strict):
     access_token: str
     token_type: Literal["Bearer"]
     expires_in: int
+    """Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,4 +321,4 @@ class HealthBody(Strict):
     status: Literal["ok"]
     system: System
     contract: str
-    time: str
+    time: Instant
