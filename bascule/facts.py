@@ -25,7 +25,6 @@ Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Progress = Annotated[float, Field(ge=0, le=1)]
 
 
-
 class View(StrEnum):
     """A part of a system that is read in one go. Lists are dear (thousands of rows), the rest is cheap."""
 

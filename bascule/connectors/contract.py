@@ -93,6 +93,8 @@ class Verb:
     payload: type = Nothing
     refuses: tuple[str, ...] = ()
     """Codes of `ERRORS` with which this write may be refused, beside those that any call may meet."""
+    changes: frozenset[View] = frozenset()
+    """What this write changes beside the cheap view of its own system, which every write changes."""
     long: bool = False
     """Answers *accepted* at once and goes on; its progress is read at the operation."""
 
@@ -198,6 +200,7 @@ VERBS: tuple[Verb, ...] = (
         name="synchronise",
         system=System.GE,
         kind=Kind.ONCE,
+        changes=frozenset({View.S4A, View.S4A_LISTS}),
         long=True,
         summary=(
             "Lancer la synchronisation: GE's consistency check, the transfer, Terminer, Quitter. It succeeded only after the last of them. "
@@ -217,6 +220,7 @@ VERBS: tuple[Verb, ...] = (
         system=System.S4A,
         kind=Kind.REPEATABLE,
         payload=InviteUsers,
+        changes=frozenset({View.S4A_LISTS}),
         summary="Invite collaborateurs with their role. Who is invited or active already is left as is.",
         refuses=("workspace-not-ready", "email-already-linked"),
     ),
@@ -225,6 +229,7 @@ VERBS: tuple[Verb, ...] = (
         system=System.S4A,
         kind=Kind.REPEATABLE,
         payload=AssignClients,
+        changes=frozenset({View.S4A_LISTS}),
         summary="Assign clients and prospects to users. What is assigned already is left as is.",
         refuses=("workspace-not-ready", "unknown-client", "unknown-user"),
     ),
@@ -244,7 +249,8 @@ class ErrorCode:
     may_have_acted: bool = False
 
 
-# fmt: off  (a table reads across)
+# A table reads across.
+# fmt: off
 ERRORS: tuple[ErrorCode, ...] = (
     # Any call may meet these.
     ErrorCode(code="unauthorised", status=401, error_class=ErrorClass.AUTH, meaning="The token is missing, wrong or expired: fetch a new one, once."),
