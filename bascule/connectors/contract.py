@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bascule.connectors import Operation
-from bascule.facts import Instant, Strict
+from bascule.facts import Instant, Strict, View
 from bascule.model import ErrorClass, Kind, System
 
 VERSION = "1"
