@@ -1,0 +1,131 @@
+"""Prefect is the cockpit: what it is told before it is imported, and the server that keeps what it shows.
+
+Whoever starts a flow outside of a Prefect worker does it inside `with ensure_server(home):`. What is done is read from the
+ledger, never from here: a server that is lost costs a picture, not a cabinet.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bascule.errors import BasculeError
+from config.own_server import Home
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # What the core logs is shown in Prefect's UI, beside the task run that it was logged in.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "bascule",
+    # At INFO Prefect stores a line of its own for every task run that ends, which the run's state says already.
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # The terminal belongs to the console: from Prefect, and from the core through it, only warnings come through.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    # The core logs outside of flow runs too. Then Prefect has no place for it, and that is all right.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+"""What a process that runs flows tells Prefect before importing it. What people have set themselves stands."""
+
+BATCHED = {
+    # Out of the box every event of a task run is a transaction of its own. docs/prefect.md has what that costs.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+    # Out of the box only events are ever removed from the database, and runs never.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+}
+"""What every Prefect server that serves waves should be told: ours, and a team's own."""
+
+
+class CockpitUnreachable(BasculeError):
+    """The configured Prefect server does not answer."""
+
+
+@dataclass
+class Server:
+    """The Prefect server that flows of this process report to."""
+
+    url: str
+    home: Home | None = None
+    """Where it is Bascule's own; None where it was configured, and is not ours to end."""
+
+    @property
+    def ui_url(self) -> str:
+        return self.url.removesuffix("/api")
+
+    def stop(self) -> None:
+        """Leaves the server. Our own ends with its last user, unless it was started to be kept."""
+        if self.home is not None:
+            _report_to(None)
+            self.home.leave()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def ensure_server(home: Path, *, keep: bool = False, port: int | None = None) -> Server:
+    """The configured Prefect server (PREFECT_API_URL, in the environment or in Prefect's profile), else one of our own on `home`.
+
+    With `keep` a server that is started here stays when this run leaves, so that its pages can still be looked at.
+    """
+    tell_prefect()
+    if url := _configured_url():
+        _require_answer(url)
+        return Server(url)
+    own = Home(home)
+    server = own.enter(QUIET | BATCHED, keep=keep, port=port)
+    _report_to(server.url)
+    return Server(server.url, own)
+
+
+def tell_prefect() -> None:
+    """Settles how Prefect behaves in this process. Comes before `import prefect`; after it, only the log levels change."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("bascule").setLevel(logging.INFO)
+    # Runs that end badly are told by the console and the report, in our words. Prefect's, with tracebacks, go to its UI only.
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).propagate = False
+
+
+def _configured_url() -> str | None:
+    # Prefect itself is asked only where the environment is silent: importing it takes more than a second.
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    from prefect.settings import get_current_settings
+
+    return get_current_settings().api.url
+
+
+def _require_answer(url: str) -> None:
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        problem = client.api_healthcheck()
+    if problem is not None:
+        raise CockpitUnreachable(
+            f"The Prefect server at {url} does not answer: {problem}.",
+            remedy="Start it, or unset PREFECT_API_URL and Bascule starts a server of its own.",
+        )
+
+
+def _report_to(url: str | None) -> None:
+    """Points this process, and the processes it starts, at a server. Prefect reads the environment once, on import."""
+    if url is None:
+        os.environ.pop("PREFECT_API_URL", None)
+    else:
+        os.environ["PREFECT_API_URL"] = url
+    from prefect.context import refresh_global_settings_context
+
+    refresh_global_settings_context()

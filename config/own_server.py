@@ -1,0 +1,289 @@
+"""A Prefect server of our own, as a process of its own: started at need, shared by runs, found again after a crash."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Self
+
+from bascule.errors import BasculeError
+
+READY_WITHIN = 120.0
+"""Seconds a server may take until it answers. Usual are 4, and 10 where Prefect's tables must be made first."""
+
+ANSWERS_WITHIN = 15.0
+"""Seconds a server that was ready once may take to answer, however busy, before it counts as stuck."""
+
+ENDS_WITHIN = 10.0
+"""Seconds a process may take to end before it is killed."""
+
+TABLES = Path(sys.prefix, "share", "bascule", f"prefect-{importlib.metadata.version('prefect')}.db")
+"""A database with Prefect's tables and nothing else. Prefect makes them in 6 s, once; later databases begin as a copy."""
+
+
+class ServerBroken(BasculeError):
+    """Bascule's own Prefect server does not start."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this machine. Its birth tells it from a later one that was given the same pid."""
+
+    pid: int
+    birth: str
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """None when no process has this pid, or all that is left of it is its exit code."""
+        birth = _birth(pid)
+        return cls(pid, birth) if birth else None
+
+    def is_alive(self) -> bool:
+        return _birth(self.pid) == self.birth
+
+    def end(self) -> None:
+        """Asks it to end, and kills it when it does not."""
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                if self.is_alive():
+                    os.kill(self.pid, sent)
+            if _in_time(lambda: not self.is_alive(), ENDS_WITHIN):
+                return
+
+
+@dataclass(frozen=True)
+class OwnServer:
+    """The server on a home, as the file `server.json` tells it to whoever comes next."""
+
+    port: int
+    process: Process
+    started_at: float
+    keep: bool
+    was_ready: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api"
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def gets_ready(self) -> bool:
+        """Waits for its answer: it may have been started by a run that was killed since, or be busy. False: dead or stuck."""
+        patience = ANSWERS_WITHIN if self.was_ready else self.started_at + READY_WITHIN - time.time()
+        _in_time(lambda: self.answers() or not self.process.is_alive(), patience)
+        return self.process.is_alive() and self.answers()
+
+
+class Home:
+    """The folder that holds a server's database, log and record, and the two locks under which runs share it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.log = self.folder / "server.log"
+        self._database = self.folder / "prefect.db"
+        self._record = self.folder / "server.json"
+        self._in_use: IO[bytes] | None = None
+
+    def enter(self, settings: Mapping[str, str], *, keep: bool, port: int | None) -> OwnServer:
+        """The server here, started if none is alive and answering. It is ours to use until `leave`."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._alone():
+                server = self._found() or self._started(settings, keep=keep, port=port)
+                self._in_use = _locked(self.folder / "in-use.lock", fcntl.LOCK_SH)
+        except OSError as error:
+            raise ServerBroken(
+                f"Bascule's own Prefect server cannot use {self.folder}: {error.strerror or error}.",
+                remedy="Make room there or make it writable, or set PREFECT_API_URL to a Prefect server that runs.",
+            ) from error
+        return server
+
+    def leave(self) -> None:
+        """Ends the server, unless another run uses it or it was started to be kept. Who leaves last turns off the light."""
+        if self._in_use is None:
+            return
+        with self._alone():
+            self._in_use.close()
+            self._in_use = None
+            server = self._recorded()
+            if server and not server.keep and self._nobody_is_in():
+                self._end(server)
+
+    def end(self) -> bool:
+        """Ends the server whoever uses it. False when none was alive."""
+        if not self._record.exists():
+            return False
+        with self._alone():
+            server = self._recorded()
+            if server is None or not server.process.is_alive():
+                return False
+            self._end(server)
+            return True
+
+    def _found(self) -> OwnServer | None:
+        server = self._recorded()
+        if server is None or not server.process.is_alive():
+            return None
+        if server.gets_ready():
+            return server
+        self._end(server)
+        return None
+
+    def _started(self, settings: Mapping[str, str], *, keep: bool, port: int | None) -> OwnServer:
+        tables_are_new = not self._database.exists() and not self._copied_tables()
+        port = port or _free_port()
+        with self.log.open("ab") as log:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "server", "start"],
+                env=self._environment(settings, port),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C is for the run. The server is needed until the run has recorded how it ended.
+                start_new_session=True,
+            )
+        process = Process.of(child.pid)
+        if process is not None:
+            server = OwnServer(port, process, started_at=time.time(), keep=keep)
+            self._write(server)
+            if server.gets_ready():
+                self._write(replace(server, was_ready=True))
+                if tables_are_new:
+                    self._keep_tables()
+                return server
+            self._end(server)
+        raise ServerBroken(
+            f"Bascule's own Prefect server does not start: {self._last_words()}",
+            remedy=f"{self.log} tells more. Or set PREFECT_API_URL to a Prefect server that runs.",
+        )
+
+    def _environment(self, settings: Mapping[str, str], port: int) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name not in {"PREFECT_API_URL", "PREFECT_PROFILE"}}
+        own = {
+            "PREFECT_HOME": str(self.folder),
+            "PREFECT_PROFILES_PATH": str(self.folder / "profiles.toml"),
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self._database}",
+            "PREFECT_SERVER_API_HOST": "127.0.0.1",
+            "PREFECT_SERVER_API_PORT": str(port),
+            # By default any web page open in the operator's browser may call the API.
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
+        }
+        return {**settings, **inherited, **own}
+
+    def _recorded(self) -> OwnServer | None:
+        try:
+            record = json.loads(self._record.read_text())
+            process = Process(record["pid"], record["birth"])
+            return OwnServer(record["port"], process, record["started_at"], record["keep"], record["was_ready"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def _write(self, server: OwnServer) -> None:
+        draft = self._record.with_suffix(".draft")
+        record = {
+            "url": server.url,
+            "port": server.port,
+            "pid": server.process.pid,
+            "birth": server.process.birth,
+            "started_at": server.started_at,
+            "keep": server.keep,
+            "was_ready": server.was_ready,
+        }
+        draft.write_text(json.dumps(record, indent=2))
+        draft.replace(self._record)
+
+    def _end(self, server: OwnServer) -> None:
+        server.process.end()
+        self._record.unlink(missing_ok=True)
+
+    def _copied_tables(self) -> bool:
+        if not TABLES.exists():
+            return False
+        draft = self._database.with_suffix(".draft")
+        shutil.copyfile(TABLES, draft)
+        draft.replace(self._database)
+        return True
+
+    def _keep_tables(self) -> None:
+        # Where the environment cannot be written to, every new home pays the 6 s.
+        with contextlib.suppress(OSError, sqlite3.Error):
+            TABLES.parent.mkdir(parents=True, exist_ok=True)
+            draft = TABLES.with_suffix(f".{os.getpid()}")
+            with contextlib.closing(sqlite3.connect(self._database)) as made, contextlib.closing(sqlite3.connect(draft)) as kept:
+                made.backup(kept)
+            draft.replace(TABLES)
+
+    def _last_words(self) -> str:
+        lines = [line.strip() for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        return lines[-1] if lines else "it said nothing."
+
+    def _nobody_is_in(self) -> bool:
+        try:
+            _locked(self.folder / "in-use.lock", fcntl.LOCK_EX | fcntl.LOCK_NB).close()
+        except BlockingIOError:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        # The kernel frees it when its holder is killed.
+        with _locked(self.folder / "server.lock", fcntl.LOCK_EX):
+            yield
+
+
+def _locked(path: Path, how: int) -> IO[bytes]:
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, how)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _birth(pid: int) -> str | None:
+    """When the process with this pid began, in words of the kernel that no two processes of a machine share."""
+    try:
+        after_name = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None if Path("/proc/self").exists() else _birth_by_ps(pid)
+    state, ticks_since_boot = after_name[0], after_name[19]
+    return None if state == "Z" else f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{ticks_since_boot}"
+
+
+def _birth_by_ps(pid: int) -> str | None:
+    told = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    state, _, began = told.strip().partition(" ")
+    return None if not began or state.startswith("Z") else began.strip()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _in_time(holds: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (held := holds()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return held
