@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter
 
 from bascule.model import System
 
@@ -43,7 +43,9 @@ class View(StrEnum):
 class Strict:
     """A body that holds exactly these fields."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
 
 class AdminSageStatus(StrEnum):
@@ -281,3 +283,21 @@ type_of_view: dict[View, type] = {
     View.S4A: S4aFacts,
     View.S4A_LISTS: S4aLists,
 }
+
+
+_adapters: dict[View, TypeAdapter[Any]] = {view: TypeAdapter(kind) for view, kind in type_of_view.items()}
+
+
+def to_json(view: View, observation: object) -> bytes:
+    return _adapters[view].dump_json(observation)
+
+
+def to_plain(view: View, observation: object) -> dict[str, Any]:
+    """As JSON would hold it: for the ledger's evidence."""
+    plain: dict[str, Any] = _adapters[view].dump_python(observation, mode="json")
+    return plain
+
+
+def from_json(view: View, content: bytes) -> Any:
+    """Raises pydantic's ValidationError on a word or field that is not known here."""
+    return _adapters[view].validate_json(content)

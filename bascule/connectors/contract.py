@@ -316,7 +316,7 @@ class Operations(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Strict):
-    access_token: str
+    access_token: str = field(repr=False)
     token_type: Literal["Bearer"]
     expires_in: int
     """Seconds."""

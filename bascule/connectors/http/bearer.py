@@ -1,0 +1,59 @@
+"""The token of one system: fetched once for everybody who waits for it, before it expires."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from bascule.connectors.contract import Token
+from bascule.errors import RemoteError
+
+MARGIN = 30.0
+"""Seconds before its end from which a token is no longer used; a tenth of its life if that is shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str = field(repr=False)
+    until: float
+
+
+class Bearer:
+    def __init__(self, fetch: Callable[[], Awaitable[Token]], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._held: _Held | None = None
+        self._attempts = 0
+        self._failure: RemoteError | None = None
+
+    async def token(self, *, instead_of: str | None = None) -> str:
+        """The token to go with; a new one where the remote did not accept `instead_of`.
+
+        Whoever waits while another fetches shares what that one gets, also its failure: a token endpoint that is down
+        is asked once, not once by every cabinet.
+        """
+        if held := self._good(instead_of):
+            return held
+        attempts = self._attempts
+        async with self._lock:
+            if held := self._good(instead_of):
+                return held
+            if self._failure and self._attempts != attempts:
+                raise self._failure
+            self._attempts += 1
+            self._failure = None
+            asked_at = self._clock()
+            try:
+                token = await self._fetch()
+            except RemoteError as failure:
+                self._failure = failure
+                raise
+            self._held = _Held(token.access_token, asked_at + token.expires_in - min(MARGIN, token.expires_in / 10))
+            return self._held.token
+
+    def _good(self, instead_of: str | None) -> str | None:
+        held = self._held
+        return held.token if held and held.token != instead_of and self._clock() < held.until else None
