@@ -55,6 +55,18 @@ class RemoteFailing(RemoteError):
     error_class = ErrorClass.TRANSIENT
 
 
+class RemoteInterrupted(RemoteError):
+    """A long operation began and stopped midway: how much was done is for a person to find out."""
+
+    error_class = ErrorClass.EXTERNAL
+
+
+class StillRunning(RemoteError):
+    """A long operation was left running, because the run was told to stop. The next run resumes watching it."""
+
+    error_class = ErrorClass.EXTERNAL
+
+
 class RemoteThrottles(RemoteError):
     """The remote system asks for patience. Nothing was done."""
 

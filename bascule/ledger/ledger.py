@@ -135,12 +135,13 @@ class Ledger:
         """The same, without holding up the event loop."""
         return await asyncio.to_thread(self.history, cabinet)
 
-    def histories(self, cabinets: Sequence[str]) -> dict[str, tuple[Entry, ...]]:
+    def histories(self, cabinets: Sequence[str], kinds: Iterable[EntryKind] = tuple(EntryKind)) -> dict[str, tuple[Entry, ...]]:
         """The same for many cabinets, in few queries. Who has no entry has an empty history."""
         found: defaultdict[str, list[Entry]] = defaultdict(list)
+        wanted = [kind.value for kind in kinds]
         for codes in _in_groups(cabinets):
-            query = select(tables.entry).where(tables.entry.c.cabinet.in_(codes)).order_by(tables.entry.c.cabinet, tables.entry.c.seq)
-            for entry in self._entries(query):
+            query = select(tables.entry).where(tables.entry.c.cabinet.in_(codes), tables.entry.c.kind.in_(wanted))
+            for entry in self._entries(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq)):
                 found[entry.cabinet].append(entry)
         return {code: tuple(found[code]) for code in cabinets}
 
@@ -220,4 +221,3 @@ def _in_groups(cabinets: Sequence[str]) -> Iterator[Sequence[str]]:
         yield cabinets[start : start + AT_ONCE]
 
 
-Clock = Callable[[], datetime]

@@ -1,0 +1,421 @@
+"""Carries out one cabinet's steps: observe, decide, intend, act, observe, record."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from bascule.checks.findings import Finding
+from bascule.connectors import Operation, Order
+from bascule.connectors.contract import error_coded, verb_named
+from bascule.engine.decisions import (
+    ANSWER_OF_OPERATION,
+    Answer,
+    Intended,
+    intended,
+    is_ordered_again,
+    kept_lists,
+    owes_reopen,
+    signature_of,
+)
+from bascule.engine.observing import Observations
+from bascule.engine.run import Run
+from bascule.errors import BasculeError, LeaseLost, RemoteError, RemoteInterrupted, RemoteRefuses, RemoteSilent, StillRunning
+from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
+from bascule.ledger import Entry, EntryKind
+from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
+from bascule.procedure import OUR_NAME, OUTCOME_WHEN_FALSE, PROCEDURE, Act, Condition, Facts, Kept, Reading, Step, WhenFalse
+
+log = logging.getLogger("bascule.engine")
+
+STATE_OF_CLASS: dict[ErrorClass, tuple[State, Outcome | None]] = {
+    ErrorClass.HUMAN: (State.WAITING, None),
+    ErrorClass.DATA: (State.FAILED, Outcome.BLOCKED),
+    ErrorClass.RIGHTS: (State.FAILED, Outcome.BLOCKED),
+    ErrorClass.AUTH: (State.FAILED, Outcome.BLOCKED),
+    ErrorClass.CONFIG: (State.FAILED, Outcome.FAILED),
+    ErrorClass.EXTERNAL: (State.FAILED, Outcome.FAILED),
+    ErrorClass.TRANSIENT: (State.FAILED, Outcome.FAILED),
+    ErrorClass.THROTTLED: (State.FAILED, Outcome.FAILED),
+    ErrorClass.BUG: (State.FAILED, Outcome.FAILED),
+    ErrorClass.UNKNOWN: (State.FAILED, Outcome.FAILED),
+}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Why an act is left to a person."""
+
+    state: State
+    reason: str
+    error_class: ErrorClass
+    remedy: str
+
+
+class CabinetRun:
+    """One cabinet, taken up by one run, under one lease. Every entry it writes carries the lease's fencing number."""
+
+    def __init__(self, run: Run, cabinet: Cabinet, *, fence: int, history: Iterable[Entry], procedure: tuple[Step, ...] = PROCEDURE) -> None:
+        self.run = run
+        self.cabinet = cabinet
+        self.fence = fence
+        self.history = list(history)
+        self.procedure = procedure
+        self.last: dict[str, Entry] = {}
+        """The last entry of each step that this run tried."""
+        self.defects: list[Exception] = []
+        """What went wrong in Bascule itself."""
+        self._attempts: Counter[str] = Counter()
+        self._observations = Observations(cabinet, run.remote)
+
+    async def carry_out(self, step: Step) -> Entry:
+        """One attempt at one step. The entry says how it ended: a proof, or a verdict with its reason."""
+        self._attempts[step.name] += 1
+        try:
+            entry = await self._attempt(step)
+        except LeaseLost:
+            raise
+        except RemoteError as error:
+            entry = self._verdict_on(step, error)
+        except BasculeError:
+            raise
+        except Exception as defect:
+            # The edge of one cabinet: recorded, and told at the end of the run; the other cabinets go on.
+            log.exception("%s / %s: a defect in Bascule", self.cabinet.code, step.name)
+            self.defects.append(defect)
+            entry = self._verdict(step, State.FAILED, f"a defect in Bascule: {type(defect).__name__}: {defect}", error_class=ErrorClass.BUG, outcome=Outcome.FAILED)
+        self.last[step.name] = entry
+        log.info("%s / %s: %s%s", self.cabinet.code, step.name, entry.state, f" ({entry.reason})" if entry.reason else "")
+        return entry
+
+    def owes_reopen(self) -> bool:
+        """Users are, or may be, kept out by us."""
+        seen = self._observations.latest(View.GE)
+        return owes_reopen(self.history) or (isinstance(seen, GeFacts) and seen.locked_out_by == OUR_NAME)
+
+    async def synchronisation_runs(self) -> bool:
+        """Read now, not remembered. Raises RemoteError if it cannot be observed."""
+        read = await self._observations.read((View.GE,), anew=(View.GE,))
+        ge = read[View.GE]
+        assert isinstance(ge, GeFacts)
+        return ge.synchronisation is not None and ge.synchronisation.status is SynchronisationStatus.RUNNING
+
+    async def read_back(self, step: Step) -> None:
+        """Finds out what became of acts whose answer is not known. Raises RemoteError if that cannot be found out."""
+        for act in intended(step.name, self.history):
+            if act.answer.needs_reading_back:
+                await self._read_back(step, act)
+
+    def give_up_on(self, step_name: str, why: str, remedy: str) -> None:
+        """The step's outcome is not known, and a person is called."""
+        step = next(step for step in self.procedure if step.name == step_name)
+        self.last[step_name] = self._verdict(
+            step, State.UNKNOWN, why, error_class=ErrorClass.UNKNOWN, outcome=Outcome.UNKNOWN, remedy=remedy
+        )
+
+    # One attempt
+
+    async def _attempt(self, step: Step) -> Entry:
+        if not step.needed(self.cabinet):
+            return await self._prove(step, None, "nothing to do: the inventory names none")
+        with contextlib.suppress(RemoteRefuses):
+            # Proven undone in an earlier attempt: the facts of now decide.
+            await self.read_back(step)
+        again = is_ordered_again(step.name, self.history)
+        facts = await self._facts(step.reads, anew=step.anew & step.reads)
+        if not again and _first_unmet(step.ensures, facts) is None:
+            came_true_without_us = step.acts and not intended(step.name, self.history)
+            return await self._prove(step, facts, "already true" if came_true_without_us else "")
+        if step.acts:
+            facts = await self._facts(step.reads | step.reads_before, anew=step.anew - step.reads)
+            unmet = _first_unmet(step.requires, facts)
+            if unmet is not None:
+                return self._unmet(step, unmet, facts)
+        for act in step.acts:
+            facts = await self._facts(step.reads | step.reads_before)
+            if act.unless.holds(facts) and not again:
+                continue
+            doubt = self._doubt(step, act, facts, again=again)
+            if doubt is not None:
+                return self._verdict(step, doubt.state, doubt.reason, error_class=doubt.error_class, remedy=doubt.remedy, facts=facts)
+            await self._act(step, act, facts)
+        return await self._look(step)
+
+    def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
+        """Why this act is not Bascule's to do; None where it is."""
+        if step.kind is Kind.HUMAN and not self.run.plays_person:
+            return Doubt(State.WAITING, f"a person must do this: {step.says}", ErrorClass.HUMAN, "do it by hand, then re-run")
+        if again:
+            return None
+        if act.never_while is not None and act.never_while.holds(facts):
+            return Doubt(State.UNKNOWN, act.never_while.why_not(facts), ErrorClass.EXTERNAL, act.never_while.remedy)
+        before = [known for known in intended(step.name, self.history) if known.verb == act.verb]
+        if before and (step.kind is Kind.ONCE or step.irreversible):
+            sent = f"{act.verb} was sent at {before[-1].at:%Y-%m-%d %H:%M:%S} UTC and ended {before[-1].answer}"
+            return Doubt(State.UNKNOWN, f"{sent}, but {act.unless.why_not(facts)}: it is not sent again", ErrorClass.UNKNOWN, "look at both systems and decide")
+        return None
+
+    async def _act(self, step: Step, act: Act, facts: Facts) -> None:
+        """Intent on disk, request, effect. Returns when the remote says that it is done; raises RemoteError otherwise."""
+        now = self.run.clock()
+        timeout = self.run.pace.act_timeout
+        order = Order(verb=act.verb, payload=act.payload(facts), key=self.run.new_key(), fence=self.fence, timeout=timeout)
+        evidence: dict[str, Any] = {"timeout": timeout, "payload": dict(order.payload)}
+        if step.keeps_before is not None:
+            evidence["kept"] = {step.keeps_before.value: self._keep(step.keeps_before, facts)}
+        # The lease outlives the request, and the moment after it in which its answer is read back.
+        self.run.ledger.outlive(self.cabinet.code, self.fence, now + timedelta(seconds=timeout + self.run.pace.settle + 10))
+        await self._record(self._entry(step, EntryKind.INTENT, verb=act.verb, key=order.key, evidence=evidence))
+        remote = self.run.remote(self.cabinet, act.system)
+        try:
+            operation = await remote.act(self.cabinet, order)
+        except RemoteError as error:
+            answer = Answer.UNANSWERED if error.may_have_acted else Answer.REFUSED
+            self._observations.forget_after(act.verb)
+            await self._effect(step, act.verb, order.key, answer, said=str(error), code=error.code, silent=isinstance(error, RemoteSilent))
+            if answer is Answer.REFUSED:
+                raise
+            log.info("%s / %s: %s; reading back", self.cabinet.code, step.name, error)
+            await self.read_back(step)
+            if not any(known.key == order.key for known in intended(step.name, self.history)):
+                # Proven undone: the retry policy decides whether it is worth another attempt.
+                raise
+            return
+        await self._follow(step, act.verb, order.key, operation)
+
+    async def _read_back(self, step: Step, act: Intended) -> None:
+        remote = self.run.remote(self.cabinet, verb_named[act.verb].system)
+        if act.operation is not None:
+            await self._follow(step, act.verb, act.key, await remote.operation(self.cabinet, act.operation))
+            return
+        found = await remote.find(self.cabinet, act.key)
+        if not found and act.silent_since is not None:
+            # The request may still be on its way: only a later "never received" is to be believed.
+            silent_for = (self.run.clock() - act.silent_since).total_seconds()
+            await self.run.sleep(max(0.0, self.run.pace.settle - silent_for))
+            found = await remote.find(self.cabinet, act.key)
+        if found:
+            await self._follow(step, act.verb, act.key, found[-1])
+        else:
+            await self._effect(step, act.verb, act.key, Answer.NEVER_RECEIVED, said="the remote never received it")
+
+    async def _follow(self, step: Step, verb: str, key: str, operation: Operation) -> None:
+        """Records what the remote says of an operation, until it is over."""
+        if not operation.status.is_over:
+            # On disk before the first poll, so that a crash resumes the poll.
+            await self._effect(step, verb, key, Answer.UNDERWAY, operation=operation)
+            operation = await self._poll(step, verb, operation)
+        self._observations.forget_after(verb)
+        answer = ANSWER_OF_OPERATION[operation.status]
+        await self._effect(step, verb, key, answer, operation=operation, said=operation.message or "", code=operation.error_code or "")
+        if answer is Answer.INTERRUPTED:
+            raise RemoteInterrupted(operation.message or "", code=operation.error_code or "interrupted")
+        if answer is Answer.NOT_BEGUN:
+            code = operation.error_code or "not-begun"
+            known = error_coded.get(code)
+            raise RemoteRefuses(
+                operation.message or (known.meaning if known else f"{verb} did not begin"),
+                code=code,
+                error_class=known.error_class if known else ErrorClass.EXTERNAL,
+            )
+
+    async def _poll(self, step: Step, verb: str, operation: Operation) -> Operation:
+        remote = self.run.remote(self.cabinet, verb_named[verb].system)
+        missed = 0
+        while not operation.status.is_over:
+            if self.run.stop.is_set():
+                raise StillRunning(f"{verb} is still running; the next run resumes watching it", code="still-running")
+            await self.run.pause(self.run.pace.poll)
+            try:
+                operation = await remote.operation(self.cabinet, operation.id)
+                missed = 0
+            except RemoteError as error:
+                missed += 1
+                if error.error_class not in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED) or missed >= self.run.pace.retry.attempts:
+                    raise
+                await self.run.pause(error.retry_after or self.run.pace.poll)
+            self.run.progress(self.cabinet, step.name, operation)
+        return operation
+
+    async def _look(self, step: Step) -> Entry:
+        """Observes until what the step ensures holds, or its patience ends."""
+        patience = min(step.patience, self.run.pace.patience_at_most)
+        until = self.run.clock() + timedelta(seconds=patience)
+        while True:
+            facts = await self._facts(step.reads)
+            unmet = _first_unmet(step.ensures, facts)
+            if unmet is None:
+                return await self._prove(step, facts, "")
+            if unmet.when_false is not WhenFalse.WAITS or self.run.clock() >= until or self.run.stop.is_set():
+                return self._unmet(step, unmet, facts)
+            await self.run.pause(min(self.run.pace.poll, patience))
+            self._observations.forget(view for view in step.reads if isinstance(view, View))
+
+    # Facts
+
+    async def _facts(self, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
+        readings = frozenset(readings)
+        views = [reading for reading in readings if isinstance(reading, View)]
+        read: dict[Reading, Any] = dict(await self._observations.read(views, [view for view in anew if isinstance(view, View)]))
+        for reading in readings:
+            if isinstance(reading, Kept):
+                read[reading] = await self._kept(reading)
+        return Facts(self.run.clock(), self.cabinet, read)
+
+    async def _kept(self, reading: Kept) -> GeLists | S4aLists:
+        """The list as it was kept under the lock-out; as it is now where none was kept, or it was purged."""
+        name = kept_lists(self.history).get(reading.value)
+        content = self.run.ledger.kept(name) if name else None
+        if content is None:
+            content = to_json(reading.view, (await self._observations.read((reading.view,)))[reading.view])
+            log.warning("%s: %s were not kept under the lock-out; the lists of now are compared", self.cabinet.code, reading.value)
+        kept: GeLists | S4aLists = from_json(reading.view, content)
+        return kept
+
+    def _keep(self, kept: Kept, facts: Facts) -> str:
+        return self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, facts.read[kept.view]), self.run.clock())
+
+    async def _target(self, kept: Kept) -> dict[str, str]:
+        """The target's lists, read at once after the synchronisation. Users are kept waiting for it for a bounded time only."""
+        until = self.run.clock() + timedelta(seconds=self.run.pace.target_within)
+        while True:
+            try:
+                read = await self._observations.read((kept.view,))
+            except RemoteError as error:
+                if self.run.clock() >= until or self.run.stop.is_set():
+                    log.warning("%s: the target's lists could not be read under the lock-out (%s)", self.cabinet.code, error)
+                    return {}
+                await self.run.pause(error.retry_after or self.run.pace.poll)
+            else:
+                return {kept.value: self._keep(kept, Facts(self.run.clock(), self.cabinet, dict(read)))}
+
+    # Entries
+
+    async def _prove(self, step: Step, facts: Facts | None, reason: str) -> Entry:
+        evidence: dict[str, Any] = {"observed": _observed(facts)} if facts is not None else {}
+        if step.keeps_after is not None:
+            evidence["kept"] = await self._target(step.keeps_after)
+        if facts is not None:
+            self._find(step, step.findings(facts))
+        proof = self._entry(step, EntryKind.PROOF, state=State.DONE, reason=reason, evidence=evidence)
+        return self._record_later(proof)
+
+    def _unmet(self, step: Step, condition: Condition, facts: Facts) -> Entry:
+        self._find(step, step.findings(facts) if step.reads <= facts.read.keys() else ())
+        reason = condition.why_not(facts)
+        if condition.when_false is WhenFalse.WAITS:
+            return self._verdict(step, State.WAITING, reason, error_class=ErrorClass.HUMAN, remedy=condition.remedy, facts=facts)
+        outcome = OUTCOME_WHEN_FALSE[condition.when_false]
+        kind = ErrorClass.DATA if outcome in (Outcome.BLOCKED, Outcome.PARTIAL) else ErrorClass.EXTERNAL
+        return self._verdict(step, State.FAILED, reason, error_class=kind, outcome=outcome, remedy=condition.remedy, facts=facts)
+
+    def _verdict_on(self, step: Step, error: RemoteError) -> Entry:
+        state, outcome = STATE_OF_CLASS[error.error_class]
+        if any(act.answer in (Answer.UNANSWERED, Answer.UNDERWAY, Answer.INTERRUPTED) for act in intended(step.name, self.history)):
+            # An act's effect is not known, so neither is the step's.
+            state, outcome = State.UNKNOWN, Outcome.UNKNOWN
+        return self._verdict(
+            step, state, str(error), error_class=error.error_class, outcome=outcome, code=error.code, remedy=error.remedy, retry_after=error.retry_after
+        )
+
+    def _verdict(
+        self,
+        step: Step,
+        state: State,
+        reason: str,
+        *,
+        error_class: ErrorClass = ErrorClass.UNKNOWN,
+        outcome: Outcome | None = None,
+        code: str = "",
+        remedy: str = "",
+        retry_after: float | None = None,
+        facts: Facts | None = None,
+    ) -> Entry:
+        evidence: dict[str, Any] = {"observed": _observed(facts)} if facts is not None else {}
+        evidence |= {name: value for name, value in (("code", code), ("remedy", remedy), ("retry_after", retry_after)) if value}
+        verdict = self._entry(
+            step,
+            EntryKind.VERDICT,
+            state=state,
+            reason=reason,
+            outcome=outcome,
+            error_class=error_class,
+            error_signature=signature_of(step.name, code, reason),
+            evidence=evidence,
+        )
+        return self._record_later(verdict)
+
+    async def _effect(
+        self,
+        step: Step,
+        verb: str,
+        key: str,
+        answer: Answer,
+        *,
+        operation: Operation | None = None,
+        said: str = "",
+        code: str = "",
+        silent: bool = False,
+    ) -> None:
+        evidence: dict[str, Any] = {"answer": answer.value} | ({"code": code} if code else {}) | ({"silent": True} if silent else {})
+        entry = self._entry(
+            step, EntryKind.EFFECT, verb=verb, key=key, operation=operation.id if operation else None, reason=said, evidence=evidence
+        )
+        if answer is Answer.UNDERWAY:
+            await self._record(entry)
+        else:
+            self._record_later(entry)
+
+    def _find(self, step: Step, findings: tuple[Finding, ...]) -> None:
+        for finding in findings:
+            told = {"rule": finding.rule, "level": finding.level.value, "about": finding.about, "remedy": finding.remedy}
+            self._record_later(self._entry(step, EntryKind.FINDING, reason=finding.says, evidence=told))
+
+    def _entry(self, step: Step, kind: EntryKind, **fields: Any) -> Entry:
+        return Entry(
+            cabinet=self.cabinet.code,
+            kind=kind,
+            at=self.run.clock(),
+            who=self.run.who,
+            wave=self.run.wave,
+            run=self.run.id,
+            step=step.name,
+            attempt=self._attempts[step.name],
+            fence=self.fence,
+            **fields,
+        )
+
+    async def _record(self, entry: Entry) -> None:
+        await self.run.ledger.record(entry)
+        self.history.append(entry)
+
+    def _record_later(self, entry: Entry) -> Entry:
+        self.run.ledger.record_later(entry)
+        self.history.append(entry)
+        return entry
+
+
+def _first_unmet(conditions: Iterable[Condition], facts: Facts) -> Condition | None:
+    return next((condition for condition in conditions if not condition.holds(facts)), None)
+
+
+def _observed(facts: Facts) -> Mapping[str, Any]:
+    """What a proof stands on: the cheap views whole, of the lists how many and when."""
+    told: dict[str, Any] = {}
+    for reading, observation in facts.read.items():
+        if isinstance(observation, GeLists | S4aLists):
+            told[reading.value] = {
+                "taken_at": observation.taken_at.isoformat(),
+                "groups": len(observation.groups),
+                "dossiers": len(observation.dossiers),
+                "collaborateurs": len(observation.collaborateurs),
+                "rights": len(observation.rights),
+            }
+        elif isinstance(reading, View):
+            told[reading.value] = to_plain(reading, observation)
+    return told

@@ -1,0 +1,253 @@
+"""Every decision the engine takes from the ledger alone. Pure: the same entries give the same answer."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from bascule.connectors import OperationStatus
+from bascule.ledger import Entry, EntryKind
+from bascule.model import ErrorClass, Lifecycle, Outcome, State
+from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
+
+History = Sequence[Entry]
+
+
+class Answer(StrEnum):
+    """What is known of an act after its intent; kept in the effect's evidence."""
+
+    REFUSED = "refused"
+    """The remote said no before it changed anything."""
+    NEVER_RECEIVED = "never-received"
+    """The remote says that it never saw the intent's key."""
+    NOT_BEGUN = "not-begun"
+    """The remote began nothing, or put everything back."""
+    UNDERWAY = "underway"
+    SUCCEEDED = "succeeded"
+    INTERRUPTED = "interrupted"
+    UNANSWERED = "unanswered"
+
+    @property
+    def is_undone(self) -> bool:
+        """Proven to have changed nothing: the act may be done again."""
+        return self in (Answer.REFUSED, Answer.NEVER_RECEIVED, Answer.NOT_BEGUN)
+
+    @property
+    def needs_reading_back(self) -> bool:
+        return self in (Answer.UNANSWERED, Answer.UNDERWAY)
+
+
+ANSWER_OF_OPERATION = {
+    OperationStatus.ACCEPTED: Answer.UNDERWAY,
+    OperationStatus.RUNNING: Answer.UNDERWAY,
+    OperationStatus.SUCCEEDED: Answer.SUCCEEDED,
+    OperationStatus.NOT_BEGUN: Answer.NOT_BEGUN,
+    OperationStatus.INTERRUPTED: Answer.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True)
+class Intended:
+    """An act that was announced, and what has become known of it."""
+
+    step: str
+    verb: str
+    key: str
+    at: datetime
+    answer: Answer
+    operation: str | None
+    silent_since: datetime | None
+    """Since when no answer has come; None where one came, be it an error: then nothing is on its way any more."""
+
+
+# What is proven
+
+
+def proven(history: History, now: datetime, procedure: tuple[Step, ...] = PROCEDURE) -> frozenset[str]:
+    """The steps that need not be looked at again.
+
+    A proof counts while it is newer than the proofs it stands on, and, for one that expires, while it is young or the
+    synchronisation has taken place. A lock-out's proof ends with the reopen that follows it.
+    """
+    proofs = _last_proofs(history)
+    standing: dict[str, int] = {}
+    synchronised = _stands(SYNCHRONISE, proofs, standing, procedure, now, True)
+    standing = {}
+    for step in procedure:
+        _stands(step.name, proofs, standing, procedure, now, synchronised)
+    return frozenset(name for name, seq in standing.items() if seq)
+
+
+def _stands(name: str, proofs: Mapping[str, Entry], standing: dict[str, int], procedure: tuple[Step, ...], now: datetime, synchronised: bool) -> bool:
+    if name in standing:
+        return bool(standing[name])
+    step = next((step for step in procedure if step.name == name), None)
+    proof = proofs.get(name)
+    standing[name] = 0
+    if step is None or proof is None:
+        return False
+    if not all(_stands(before, proofs, standing, procedure, now, synchronised) and standing[before] < proof.seq for before in step.after):
+        return False
+    if step.lasts is not None and not synchronised and now - proof.at > step.lasts:
+        return False
+    reopened = proofs.get(REOPEN)
+    if name == LOCK_OUT and not synchronised and reopened is not None and reopened.seq > proof.seq:
+        return False
+    standing[name] = proof.seq
+    return True
+
+
+def _last_proofs(history: History) -> dict[str, Entry]:
+    """The last proof of each step, but for what a person ordered to be done again since."""
+    proofs: dict[str, Entry] = {}
+    for entry in history:
+        if entry.step is None:
+            continue
+        if entry.kind is EntryKind.PROOF:
+            proofs[entry.step] = entry
+        elif orders_again(entry):
+            proofs.pop(entry.step, None)
+    return proofs
+
+
+def orders_again(entry: Entry) -> bool:
+    return entry.kind is EntryKind.NOTE and bool(entry.evidence.get("again"))
+
+
+def is_ordered_again(step: str, history: History) -> bool:
+    """A person ordered this step to be done again, and no act of it was announced since."""
+    for entry in reversed(history):
+        if entry.step == step and entry.kind is EntryKind.INTENT:
+            return False
+        if entry.step == step and orders_again(entry):
+            return True
+    return False
+
+
+# What was intended
+
+
+def intended(step: str, history: History) -> tuple[Intended, ...]:
+    """The acts of a step that were announced and not proven undone, since its last proof or a person's order, oldest first."""
+    found: dict[str, Intended] = {}
+    for entry in history:
+        if entry.step != step:
+            continue
+        if entry.kind is EntryKind.PROOF or orders_again(entry):
+            found.clear()
+        elif entry.kind is EntryKind.INTENT and entry.key and entry.verb:
+            found[entry.key] = Intended(step, entry.verb, entry.key, entry.at, Answer.UNANSWERED, None, silent_since=entry.at)
+        elif entry.kind is EntryKind.EFFECT and entry.key in found:
+            answer = Answer(entry.evidence["answer"])
+            if answer.is_undone:
+                del found[entry.key]
+            else:
+                silent_since = entry.at if entry.evidence.get("silent") else None
+                known = found[entry.key]
+                found[entry.key] = replace(known, answer=answer, operation=entry.operation or known.operation, silent_since=silent_since)
+    return tuple(found.values())
+
+
+def owes_reopen(history: History) -> bool:
+    """The ledger holds a lock-out intent newer than the last proven reopen."""
+    for entry in reversed(history):
+        if entry.step == REOPEN and entry.kind is EntryKind.PROOF:
+            return False
+        if entry.verb == LOCK_OUT and entry.kind is EntryKind.INTENT:
+            return True
+    return False
+
+
+def kept_lists(history: History) -> dict[str, str]:
+    """The hashes of the lists read under the lock-out, by what they are, as the last synchronisation's entries name them."""
+    kept: dict[str, str] = {}
+    for entry in history:
+        if entry.step == SYNCHRONISE:
+            kept.update(entry.evidence.get("kept", {}))
+    return kept
+
+
+# Trying again
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often an attempt that time may mend is made again, and after how long."""
+
+    attempts: int = 5
+    first: float = 1.0
+    factor: float = 2.0
+    longest: float = 60.0
+    jitter: float = 0.5
+
+    def worth_another(self, verdict: Entry) -> bool:
+        return verdict.error_class in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED) and verdict.attempt < self.attempts
+
+    def pause(self, verdict: Entry, chance: random.Random) -> float:
+        """Seconds. What the remote asked for, if it asked; else exponential, with jitter so that cabinets do not return together."""
+        asked = verdict.evidence.get("retry_after")
+        planned = min(self.longest, self.first * self.factor ** (verdict.attempt - 1))
+        return max(float(asked or 0.0), planned * (1 - self.jitter + 2 * self.jitter * chance.random()))
+
+
+# Where a cabinet stands
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a run makes of a cabinet when it lets go of it."""
+
+    lifecycle: Lifecycle
+    outcome: Outcome
+    step: str | None
+    reason: str
+    error_class: ErrorClass | None = None
+    error_signature: str | None = None
+    remedy: str | None = None
+
+
+_GRAVITY = (State.UNKNOWN, State.FAILED, State.WAITING)
+_WORST_FAILURE = (Outcome.FAILED, Outcome.PARTIAL, Outcome.BLOCKED)
+
+
+def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: bool, stopped: bool) -> Standing:
+    """A cabinet's standing from its steps' last entries: the gravest counts, never the average.
+
+    `open_steps` are those neither done nor tried; `reserved`: some finding is a reservation; `stopped`: the run was told to end.
+    """
+    for state in _GRAVITY:
+        entries = [entry for entry in last.values() if entry.state is state]
+        if not entries:
+            continue
+        worst = min(entries, key=lambda entry: _WORST_FAILURE.index(entry.outcome) if entry.outcome in _WORST_FAILURE else 0)
+        told = (worst.step, worst.reason, worst.error_class, worst.error_signature, worst.evidence.get("remedy"))
+        if state is State.WAITING:
+            return Standing(Lifecycle.WAITING, Outcome.NONE, *told)
+        outcome = Outcome.UNKNOWN if state is State.UNKNOWN else worst.outcome or Outcome.FAILED
+        return Standing(Lifecycle.ENDED, outcome, *told)
+    first_open = next(iter(open_steps), None)
+    if first_open is not None:
+        return Standing(Lifecycle.PAUSED, Outcome.NONE, first_open, "the run was stopped" if stopped else "not tried in this run")
+    return Standing(Lifecycle.ENDED, Outcome.OK_WITH_RESERVATIONS if reserved else Outcome.OK, None, "")
+
+
+# Signatures
+
+_VARIABLE = (
+    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)*"), "<e-mail>"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{12,}\b", re.I), "<id>"),
+    (re.compile(r"'[^']*'|\"[^\"]*\"|«[^»]*»"), "<name>"),
+    (re.compile(r"\b[A-Z][A-Z0-9_-]*\d[A-Z0-9_-]*\b"), "<code>"),
+    (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
+)
+
+
+def signature_of(step: str | None, code: str, said: str) -> str:
+    """An error without what differs from cabinet to cabinet, so that the same error is seen to be the same."""
+    for pattern, word in _VARIABLE:
+        said = pattern.sub(word, said)
+    return ": ".join(part for part in (step, code, said[:200]) if part)

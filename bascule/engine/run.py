@@ -1,0 +1,87 @@
+"""What a run brings along: ledger, remotes, pace, clock, and the word to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bascule.connectors import Operation, Remote
+from bascule.engine.decisions import RetryPolicy
+from bascule.ledger import HEARTBEAT_SECONDS, Ledger, Owner
+from bascule.model import Cabinet, System
+
+log = logging.getLogger("bascule.engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How long the engine waits for what. All in seconds."""
+
+    act_timeout: float = 30.0
+    settle: float = 30.0
+    """How long after silence a remote is asked whether it ever received the request."""
+    poll: float = 5.0
+    """Between two looks at a long operation, and at what time will change."""
+    patience_at_most: float = 900.0
+    """Bounds each step's own patience."""
+    target_within: float = 180.0
+    """How long the users may stay locked out while the target's lists cannot be read after the synchronisation."""
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(kw_only=True)
+class Run:
+    """One process at work on one wave."""
+
+    wave: str
+    who: str
+    ledger: Ledger
+    owner: Owner
+    remote: Callable[[Cabinet, System], Remote]
+    pace: Pace = field(default_factory=Pace)
+    plays_person: bool = False
+    """The sandbox does what a person would do. Only its environment may set this."""
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    new_key: Callable[[], str] = lambda: uuid.uuid4().hex
+    chance: random.Random = field(default_factory=random.Random)
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: begin nothing more, end what is begun, let users in again."""
+    progress: Callable[[Cabinet, str, Operation], None] = lambda cabinet, step, operation: None
+
+    async def pause(self, seconds: float) -> None:
+        """Sleeps, but not past the word to stop."""
+        sleeping = asyncio.ensure_future(self.sleep(seconds))
+        stopping = asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait((sleeping, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for waiting in (sleeping, stopping):
+                waiting.cancel()
+
+    @contextlib.asynccontextmanager
+    async def heartbeat(self) -> AsyncIterator[None]:
+        """Keeps this run's leases alive while the block lasts."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await beating
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            try:
+                await self.ledger.renew_leases(self.owner, self.clock())
+            except Exception:
+                # A missed heartbeat is not a lost lease yet: the next one may come in time, and every write checks the fence.
+                log.exception("the leases could not be renewed")

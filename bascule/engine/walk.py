@@ -1,0 +1,165 @@
+"""Takes one cabinet through the procedure: what does not depend on each other overlaps, and a lock-out is always paid back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from bascule.checks.findings import Level
+from bascule.engine.cabinet import CabinetRun
+from bascule.engine.decisions import Standing, proven, standing
+from bascule.engine.run import Run
+from bascule.errors import RemoteError
+from bascule.ledger import Entry, EntryKind
+from bascule.model import Cabinet, Lifecycle, State
+from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
+
+log = logging.getLogger("bascule.engine")
+
+Perform = Callable[[CabinetRun, Step], Awaitable[Entry]]
+"""Carries a step out to its end, further attempts included. Prefect's tasks are one implementation, `perform` is the other."""
+
+
+async def perform(cabinet_run: CabinetRun, step: Step) -> Entry:
+    """Attempts a step until it is done, or another attempt is not worth it."""
+    run = cabinet_run.run
+    while True:
+        entry = await cabinet_run.carry_out(step)
+        if run.stop.is_set() or not run.pace.retry.worth_another(entry):
+            return entry
+        await run.pause(run.pace.retry.pause(entry, run.chance))
+
+
+async def migrate(run: Run, cabinet: Cabinet, perform: Perform = perform, procedure: tuple[Step, ...] = PROCEDURE) -> Standing:
+    """One cabinet, under its lease, as far as it will go now. Raises CabinetTaken while another process has it."""
+    fence = await run.ledger.take_lease(cabinet.code, run.owner, run.clock())
+    try:
+        # Read after the lease was taken, so that nothing another process wrote is missed.
+        history = await run.ledger.history_soon(cabinet.code)
+        cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history, procedure=procedure)
+        run.ledger.record_later(_entry(run, cabinet, fence, EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING))
+        now_standing = await walk(cabinet_run, perform)
+        run.ledger.record_later(
+            _entry(
+                run,
+                cabinet,
+                fence,
+                EntryKind.ENDED,
+                lifecycle=now_standing.lifecycle,
+                outcome=now_standing.outcome,
+                step=now_standing.step,
+                reason=now_standing.reason,
+                error_class=now_standing.error_class,
+                error_signature=now_standing.error_signature,
+                evidence={"remedy": now_standing.remedy} if now_standing.remedy else {},
+            )
+        )
+    finally:
+        run.ledger.let_go(cabinet.code, fence, run.clock())
+    if cabinet_run.defects:
+        raise DefectInBascule(cabinet, now_standing, cabinet_run.defects[0])
+    return now_standing
+
+
+class DefectInBascule(Exception):
+    """Bascule itself failed at a cabinet. What the cabinet then stood at is recorded."""
+
+    def __init__(self, cabinet: Cabinet, standing: Standing, defect: Exception) -> None:
+        super().__init__(f"{cabinet.code}: {type(defect).__name__}: {defect}")
+        self.standing = standing
+        self.__cause__ = defect
+
+
+async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
+    """Every step that can be done now; then the users are let in again, whatever happened."""
+    run = cabinet_run.run
+    done = set(proven(cabinet_run.history, run.clock(), cabinet_run.procedure))
+    trying: dict[asyncio.Task[Entry], Step] = {}
+    tried: set[str] = set()
+
+    def start_what_can_be_done() -> None:
+        for step in cabinet_run.procedure:
+            if step.name not in done and step.name not in tried and done.issuperset(step.after):
+                tried.add(step.name)
+                trying[asyncio.create_task(perform(cabinet_run, step))] = step
+
+    try:
+        while True:
+            if not run.stop.is_set():
+                start_what_can_be_done()
+            if not trying:
+                break
+            finished, _ = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
+                step = trying.pop(task)
+                if task.result().state is State.DONE:
+                    done.add(step.name)
+    except BaseException:
+        for task in trying:
+            task.cancel()
+        await asyncio.gather(*trying, return_exceptions=True)
+        await asyncio.shield(let_users_in(cabinet_run, perform, done))
+        raise
+    await let_users_in(cabinet_run, perform, done)
+    open_steps = [step.name for step in cabinet_run.procedure if step.name not in done]
+    return standing(cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=run.stop.is_set())
+
+
+async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]) -> None:
+    """Pays the reopen that is owed, unless a synchronisation runs; then whoever comes next resumes watching it, and pays."""
+    if not cabinet_run.owes_reopen():
+        return
+    code = cabinet_run.cabinet.code
+    reopen = next(step for step in cabinet_run.procedure if step.name == REOPEN)
+    section = [step for step in cabinet_run.procedure if step.name in (LOCK_OUT, SYNCHRONISE)]
+    try:
+        for step in section:
+            await _know(cabinet_run, step)
+        if await cabinet_run.synchronisation_runs():
+            _stay_locked(cabinet_run, "a synchronisation is running: users stay locked out until it ends; run again to watch it and let them in")
+            return
+    except RemoteError as error:
+        _stay_locked(cabinet_run, f"users may still be locked out, and it cannot be observed whether a synchronisation runs ({error})")
+        return
+    entry = await perform(cabinet_run, reopen)
+    if entry.state is State.DONE:
+        log.info("%s: users can connect again", code)
+        if SYNCHRONISE in done:
+            done.add(REOPEN)
+    else:
+        _stay_locked(cabinet_run, f"users may still be locked out: {entry.reason}")
+
+
+async def _know(cabinet_run: CabinetRun, step: Step) -> None:
+    """What became of a step's acts. That an act is proven undone is good news here."""
+    try:
+        await cabinet_run.read_back(step)
+    except RemoteError as error:
+        if error.may_have_acted:
+            raise
+
+
+def _stay_locked(cabinet_run: CabinetRun, why: str) -> None:
+    log.error("%s: %s", cabinet_run.cabinet.code, why)
+    remedy = f"bascule run again; or, once a person has looked: bascule unlock {cabinet_run.cabinet.code} --because TEXT --by NAME"
+    cabinet_run.give_up_on(REOPEN, why, remedy)
+
+
+def _has_reservations(cabinet_run: CabinetRun) -> bool:
+    """The last look of some step found something that a person has to take care of."""
+    last_run_of: dict[str | None, str] = {}
+    reserved: dict[str | None, bool] = {}
+    for entry in cabinet_run.history:
+        if entry.kind is not EntryKind.FINDING:
+            continue
+        if last_run_of.get(entry.step) != entry.run:
+            last_run_of[entry.step], reserved[entry.step] = entry.run, False
+        reserved[entry.step] |= entry.evidence.get("level") == Level.RESERVATION.value
+    return any(reserved.values())
+
+
+def _entry(run: Run, cabinet: Cabinet, fence: int, kind: EntryKind, **fields: object) -> Entry:
+    blank = Entry(cabinet=cabinet.code, kind=kind, at=run.clock(), who=run.who, wave=run.wave, run=run.id, fence=fence)
+    return replace(blank, **fields)  # type: ignore[arg-type]  # the fields are named where this is called
