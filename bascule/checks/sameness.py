@@ -1,0 +1,45 @@
+"""When two spellings are the same thing, and how to name many things in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from unicodedata import combining, normalize
+
+
+def plain(text: str) -> str:
+    """As people read it: NFC, no blanks around, one blank between words whatever kind of blank it was (NBSP included)."""
+    return " ".join(normalize("NFC", text).split())
+
+
+def as_ge_compares(text: str) -> str:
+    """GE's database tells accents apart, but not upper from lower case (SQL_Latin1_General_CP1_CI_AS)."""
+    return plain(text).casefold()
+
+
+def how_names_differ(ours: str, theirs: str) -> str | None:
+    """None when they are one name. A difference that the eye skips is named, so that nobody hunts for it."""
+    ours, theirs = plain(ours), plain(theirs)
+    if ours == theirs:
+        return None
+    if ours.casefold() == theirs.casefold():
+        return "only upper and lower case differ"
+    if _without_marks(ours) == _without_marks(theirs):
+        return "only accents, apostrophes or dashes differ"
+    return "they differ"
+
+
+def named(things: Iterable[str], at_most: int) -> str:
+    """`D001, D002 and 14 more`."""
+    rest = iter(things)
+    first = ", ".join(islice(rest, at_most))
+    more = sum(1 for _ in rest)
+    return f"{first} and {more} more" if more else first
+
+
+_LOOKALIKES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-"})
+
+
+def _without_marks(text: str) -> str:
+    taken_apart = normalize("NFD", text.translate(_LOOKALIKES).casefold())
+    return "".join(letter for letter in taken_apart if not combining(letter)).replace("œ", "oe").replace("æ", "ae")
