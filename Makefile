@@ -28,12 +28,12 @@ test: setup  ## Run every test
 check: setup  ## Look for everything a reviewer should not have to: style, types, arrows, stale docs. Changes nothing
 	@failed=; \
 	look() { echo "== $$*"; "$(BIN)/$$@" || failed="$$failed  $$*\n"; }; \
-	look ruff check --quiet .; \
+	look ruff check --output-format concise .; \
 	look ruff format --check --output-format concise .; \
 	look mypy; \
 	look lint-imports --no-logo; \
 	if test -f console/docs.py; then look python -m console.docs --check; fi; \
-	if test -n "$$failed"; then printf "\nFailed:\n$$failed\`make fix\` mends what a program can mend.\n" >&2; exit 1; fi
+	if test -n "$$failed"; then printf '\nFailed:\n%b`make fix` mends what a program can mend.\n' "$$failed" >&2; exit 1; fi
 
 fix: setup  ## Mend what a program can mend: format, simple findings, generated docs
 	@$(BIN)/ruff check --fix-only .
