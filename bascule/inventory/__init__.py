@@ -1,0 +1,1 @@
+"""CSV, YAML or XLSX in; cabinets and waves out, or every problem at once."""

@@ -1,0 +1,198 @@
+"""The rules of single values: text in, the value as it is kept out, or Broken. Sources: interface.md; domain.md, 5."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+import zoneinfo
+from collections.abc import Iterator
+
+from email_validator import EmailNotValidError, validate_email
+from stdnum.fr import siren as insee_siren
+from stdnum.fr import siret as insee_siret
+
+from bascule.inventory.cells import MAX_CELL
+from bascule.inventory.problems import Broken, did_you_mean
+
+CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{1,19}")
+WAVE = re.compile(r"\w[\w-]{0,39}")
+EXAMPLE_CODES = {"fr": "EXEMPLE", "en": "EXAMPLE"}
+"""Codes of the row that a template shows. Left in, it is refused: nobody means to move it."""
+
+LANGUAGES = ("fr", "en")
+CONNECTORS = ("http", "operator", "extracts", "http+operator", "http+extracts", "operator+http", "operator+extracts")
+"""A connector, or `acts+reads`. Extracts are lists: they are read and never act."""
+
+DIGITS = re.compile(r"[0-9]+")
+SHORTENED_BY_EXCEL = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+BEGINS_A_FORMULA = tuple("=+-@\t\r＝＋－＠")
+
+
+def text(value: str) -> str:
+    """NFC, trimmed, every run of blanks (no-break ones too) one space."""
+    if len(value) > MAX_CELL:
+        raise Broken(f"is {len(value):,} characters long; at most {MAX_CELL:,} are read", "Shorten it")
+    if value.startswith(BEGINS_A_FORMULA):
+        first = value[0] if value[0].isprintable() else "a tab"
+        raise Broken(f"begins with {first}, which a spreadsheet would run as a formula", "Remove that character")
+    value = value.strip(" \u00a0\u202f\n")
+    if value.isascii() and value.isprintable():
+        return value if "  " not in value else " ".join(value.split())
+    if (proposal := mended_encoding(value)) != value:
+        raise Broken("was read once in the wrong encoding", f"Did you mean `{proposal}`?")
+    if "\ufffd" in value:
+        raise Broken("has lost a character (�)", "Type it again")
+    if CONTROLS.search(value):
+        raise Broken("contains a line break or another control character", "Type it again on one line")
+    value = unicodedata.normalize("NFC", " ".join(value.split()))
+    if not value.isprintable():
+        raise Broken("contains a character that cannot be seen", "Type it again")
+    if value.startswith(BEGINS_A_FORMULA):
+        return text(value)
+    return value
+
+
+def code(value: str) -> str:
+    if value.upper() in EXAMPLE_CODES.values():
+        raise Broken("is the example row of the template", "Remove the row")
+    if not CODE.fullmatch(value):
+        meant = re.sub(r"[^A-Z0-9_-]", "-", value.upper())
+        rule = "a code is 2 to 20 capital letters, digits, `_` or `-`, and begins with a letter or digit"
+        raise Broken(rule, f"Did you mean `{meant}`?" if CODE.fullmatch(meant) else "Choose such a code")
+    return value
+
+
+def siren(value: str) -> str:
+    number = value.replace(" ", "")
+    _digits(number, 9, "SIREN")
+    if not insee_siren.is_valid(number):
+        raise Broken(
+            "is no valid SIREN: its control digit does not fit", "Copy it from the Kbis or annuaire-entreprises"
+        )
+    return number
+
+
+def siret(value: str) -> str:
+    """A SIRET of Monaco may hold letters; such a one is accepted, and doubted."""
+    number = value.replace(" ", "")
+    if is_of_monaco(number):
+        return number
+    _digits(number, 14, "SIRET")
+    if not insee_siret.is_valid(number):
+        raise Broken("is no valid SIRET: its control digit does not fit", "Copy it from annuaire-entreprises")
+    return number
+
+
+def is_of_monaco(siret_number: str) -> bool:
+    return re.fullmatch(r"MONACO[A-Z0-9]{8}", siret_number) is not None
+
+
+def email(value: str) -> str:
+    """Kept as typed: Sage wants it identical to the one in GE, so not even the domain's case is changed."""
+    try:
+        address = validate_email(value, check_deliverability=False, strict=True)
+    except EmailNotValidError as error:
+        raise Broken(f"is no valid e-mail address: {str(error).rstrip('.')}", "Correct the address") from None
+    if len(address.ascii_domain) > 64:
+        raise Broken("has more than 64 characters after the @, which a Sage account refuses", "Use another address")
+    return value
+
+
+def timezone(value: str) -> str:
+    if value not in time_zones():
+        fix = did_you_mean(value, time_zones(), "Use an IANA name such as `Europe/Paris` or `Indian/Reunion`")
+        raise Broken("is no IANA time zone", fix)
+    return value
+
+
+@functools.cache
+def time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def language(value: str) -> str:
+    if value.lower() not in LANGUAGES:
+        raise Broken("is no language that Bascule writes in", did_you_mean(value, LANGUAGES, "Write `fr` or `en`"))
+    return value.lower()
+
+
+def wave(value: str) -> str:
+    """A wave's name is also that of a folder."""
+    if not WAVE.fullmatch(value):
+        raise Broken("a wave's name is 1 to 40 letters, digits, `_` or `-`", "Rename the wave")
+    return value
+
+
+def connector(value: str) -> str:
+    word = value.lower().replace(" ", "")
+    if word not in CONNECTORS:
+        acts, plus, _ = word.partition("+")
+        rule = "`extracts` cannot act" if plus and acts == "extracts" else "is no connector"
+        raise Broken(rule, did_you_mean(word, CONNECTORS, f"Known are: {', '.join(CONNECTORS)}"))
+    return word
+
+
+def connector_of_my_sage(value: str) -> str:
+    word = connector(value)
+    if "extracts" in word.split("+"):
+        raise Broken("My Sage exports no lists, so `extracts` cannot read it", "Use `operator` or `http`")
+    return word
+
+
+def doubts(value: str) -> Iterator[Broken]:
+    """What is accepted, but a person should look at."""
+    if re.search(r"\w\?\w", value):
+        yield Broken("has a `?` inside a word, as if a character was lost", "Check the spelling")
+    if "@" in value and not value.isascii():
+        yield Broken("is an address with letters that many mail systems refuse", "Check the address")
+    if is_of_monaco(value):
+        yield Broken("is a SIRET of Monaco, which no control digit protects", "Check it by eye")
+
+
+def mended_encoding(value: str) -> str:
+    """`SociÃ©tÃ©` is UTF-8 that was read as Windows-1252: gives `Société`; anything else is given back as it is."""
+    mended = _MISREAD.sub(_reread, value)
+    return mended if mended == value else mended_encoding(mended)
+
+
+def _digits(number: str, length: int, name: str) -> None:
+    if SHORTENED_BY_EXCEL.fullmatch(number):
+        raise Broken(
+            "was shortened by a spreadsheet, and its digits are lost", "Format the column as text, type it again"
+        )
+    if not DIGITS.fullmatch(number):
+        raise Broken(f"a {name} is {length} digits", "Remove what is no digit; check O for 0")
+    padded = number.zfill(length)
+    valid = insee_siren.is_valid if length == 9 else insee_siret.is_valid
+    if len(number) < length and length - len(number) <= 3 and valid(padded):
+        fix = f"Did you mean `{padded}`? Format the column as text"
+        raise Broken(
+            f"has {len(number)} digits of {length}: a spreadsheet may have dropped zeros at its beginning", fix
+        )
+    if len(number) != length:
+        raise Broken(f"has {len(number)} digits; a {name} has {length}", "Copy it again")
+    if not number.strip("0"):
+        raise Broken(f"is all zeros, which is no {name}", "Give the real number")
+
+
+def _as_1252(byte: int) -> str:
+    character = bytes([byte]).decode("cp1252", errors="replace")
+    return chr(byte) if character == "\ufffd" else character
+
+
+_BYTE_OF = {_as_1252(byte): byte for byte in range(0x80, 0x100)}
+_LEADS = "".join(character for character, byte in _BYTE_OF.items() if 0xC2 <= byte <= 0xF4)
+_FOLLOWS = "".join(character for character, byte in _BYTE_OF.items() if byte < 0xC0)
+_MISREAD = re.compile(f"[{re.escape(_LEADS)}][{re.escape(_FOLLOWS)}]{{1,3}}")
+
+
+def _reread(match: re.Match[str]) -> str:
+    """What the misread characters were; only if that is a character of Western texts, so that `CAFÉ »` stays."""
+    try:
+        meant = bytes(_BYTE_OF[character] for character in match[0]).decode()
+    except UnicodeDecodeError:
+        return match[0]
+    western = all(c <= "\u017f" or "\u2010" <= c <= "\u20ac" or c == "\ufeff" for c in meant)
+    return meant if western else match[0]
