@@ -1,1 +1,3 @@
-"""My Sage, GE and S4A emulated over HTTP: a program of its own that shares only the contract with Bascule."""
+"""My Sage, GE and S4A, emulated over HTTP, with the rules of the fiche and named faults. Stands alone: what it shares
+with Bascule is the contract, nothing else. `docs/sandbox.md` tells how to use it.
+"""

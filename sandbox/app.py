@@ -1,0 +1,217 @@
+"""The three systems over HTTP, as our contract has them, and beside them what whoever tests needs.
+
+In process: `httpx.ASGITransport(create_app(world))`. No start, no end, no threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, get_args
+from urllib.parse import parse_qs
+
+import httpx
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import TypeAdapter
+from starlette.exceptions import HTTPException
+
+from sandbox import answers, wire
+from sandbox.answers import JSON, Answer
+from sandbox.cabinet import Cabinet
+from sandbox.clock import Clock, instant
+from sandbox.door import Door
+from sandbox.emulation import Sandbox
+from sandbox.openapi import described, reads, writes
+from sandbox.scenario import Scenario, ScenarioRefused
+from sandbox.store import Store
+from sandbox.verbs import VERBS, Verb
+from sandbox.world import read_world
+
+BASES: Mapping[wire.System, str] = {"my_sage": "/my-sage", "ge": "/ge", "s4a": "/s4a"}
+FACTS: Mapping[wire.System, type] = {"my_sage": wire.MySageFacts, "ge": wire.GeFacts, "s4a": wire.S4aFacts}
+LISTS: Mapping[wire.System, type] = {"ge": wire.GeLists, "s4a": wire.S4aLists}
+
+CUT = "sandbox.cut"
+"""Where the server leaves, in the request's scope, how to cut its connection. In process there is none."""
+
+Respond = Callable[[Sandbox, Cabinet, Request], Awaitable[Answer]]
+
+_json_of_token = TypeAdapter(wire.Token)
+_json_of_health = TypeAdapter(wire.Health)
+_json_of_journal = TypeAdapter(tuple[wire.JournalLine, ...])
+
+
+class AnswerCut(httpx.RemoteProtocolError):
+    """The connection was cut before an answer came. What `httpx.ASGITransport` raises in process."""
+
+
+def create_app(
+    world: object, scenario: object = None, state: str | None = None, *, clock: Callable[[], float] = time.time
+) -> FastAPI:
+    """Raises `WorldRefused`, `ScenarioRefused` or `StateRefused`, each with a sentence that people can use."""
+    sandbox = Sandbox(read_world(world), scenario, Store(state), Clock(clock))
+    app = FastAPI(title="Bascule's sandbox", version=wire.VERSION, description=__doc__ or "")
+    app.state.sandbox = sandbox
+    app.openapi = lambda: described(app)  # type: ignore[method-assign] # FastAPI's own way to add schemas
+    app.add_exception_handler(HTTPException, _no_such_thing)
+    for system in get_args(wire.System):
+        _serve(app, sandbox, system)
+    _serve_testers(app, sandbox)
+    return app
+
+
+def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
+    base, door = BASES[system], Door()
+    tags: list[Any] = [base.strip("/")]
+
+    async def token(request: Request) -> Response:
+        form = parse_qs((await request.body()).decode("utf-8", "replace"))
+        if form.get("grant_type") != ["client_credentials"] or not form.get("client_id"):
+            message = "The form needs grant_type=client_credentials and client_id."
+            return _response(answers.error("unauthorised", message))
+        lifetime = sandbox.scenario.token_seconds
+        access = door.token(sandbox.clock.now(), lifetime)
+        body = wire.Token(access_token=access, token_type="Bearer", expires_in=lifetime)
+        return Response(_json_of_token.dump_json(body), headers=JSON)
+
+    async def health() -> Response:
+        time_now = instant(sandbox.clock.now())
+        body = wire.Health(status="ok", system=system, contract=wire.VERSION, time=time_now)
+        return Response(_json_of_health.dump_json(body), headers=JSON)
+
+    app.add_api_route(f"{base}/token", token, methods=["POST"], tags=tags, responses=reads(wire.Token))
+    app.add_api_route(f"{base}/health", health, methods=["GET"], tags=tags, responses=reads(wire.Health))
+
+    def serve(path: str, method: str, respond: Respond, **documented: Any) -> None:
+        async def endpoint(request: Request) -> Response:
+            return await _sent(request, await admitted(request, respond), sandbox)
+
+        endpoint.__name__ = f"{method} {base}{path}".lower().replace("/", "_")
+        app.add_api_route(f"{base}/cabinets/{{code}}{path}", endpoint, methods=[method], tags=tags, **documented)
+
+    async def admitted(request: Request, respond: Respond) -> Answer:
+        now = sandbox.clock.now()
+        if not door.admits(request.headers.get("authorization", ""), now):
+            return answers.error("unauthorised", "The token is missing, wrong or expired.")
+        wait = door.seconds_to_wait(now, sandbox.scenario.rate_per_second)
+        if wait:
+            return answers.error("too-many-requests", "Too many requests.", retry_after=wait)
+        code = request.path_params["code"]
+        cabinet = sandbox.cabinets.get(code)
+        if cabinet is None:
+            return answers.error("unknown-cabinet", f"There is no cabinet {code!r} here.")
+        return await respond(sandbox, cabinet, request)
+
+    async def observed(sandbox: Sandbox, cabinet: Cabinet, _request: Request) -> Answer:
+        return sandbox.observed(cabinet, system)
+
+    async def lists(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:
+        return sandbox.lists(cabinet, system, gzip="gzip" in request.headers.get("accept-encoding", ""))
+
+    async def operation(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:
+        return sandbox.operation(cabinet, system, request.path_params["operation"])
+
+    async def operations(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:
+        key = request.query_params.get("key")
+        if not key:
+            return answers.error("invalid", "Which key? Ask for operations?key=…")
+        return sandbox.operations(cabinet, system, key)
+
+    def written(verb: Verb) -> Respond:
+        async def respond(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:
+            headers = request.headers
+            body = await request.body()
+            return sandbox.write(cabinet, verb, body, headers.get("idempotency-key"), headers.get("bascule-fence"))
+
+        return respond
+
+    async def unknown_verb(_sandbox: Sandbox, _cabinet: Cabinet, request: Request) -> Answer:
+        return answers.error("unknown-verb", f"There is no write {request.path_params['verb']!r} here.")
+
+    serve("", "GET", observed, responses=reads(FACTS[system]))
+    if system in LISTS:
+        serve("/lists", "GET", lists, responses=reads(LISTS[system]))
+    serve("/operations/{operation}", "GET", operation, responses=reads(wire.Operation))
+    serve("/operations", "GET", operations, responses=reads(wire.Operations))
+    for verb in VERBS.values():
+        if verb.system == system:
+            serve(f"/{verb.name}", "POST", written(verb), **writes(verb))
+    serve("/{verb}", "POST", unknown_verb, include_in_schema=False)
+
+
+def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
+    tags: list[Any] = ["for whoever tests"]
+
+    @app.get("/sandbox/health", tags=tags)
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "cabinets": len(sandbox.cabinets), "seed": sandbox.world.seed}
+
+    @app.get("/sandbox/journal", tags=tags, responses=reads(tuple[wire.JournalLine, ...]))
+    async def journal() -> Response:
+        return Response(_json_of_journal.dump_json(sandbox.journal_lines()), headers=JSON)
+
+    @app.get("/sandbox/state/{code}", tags=tags)
+    async def state(code: str) -> JSONResponse:
+        cabinet = sandbox.cabinets.get(code)
+        if cabinet is None:
+            raise HTTPException(404, f"There is no cabinet {code!r} here.")
+        return JSONResponse(sandbox.state(cabinet))
+
+    @app.get("/sandbox/faults", tags=tags)
+    async def faults() -> Scenario:
+        return sandbox.scenario
+
+    @app.put("/sandbox/faults", tags=tags, openapi_extra={"requestBody": _scenario_body()})
+    async def put_faults(request: Request) -> Response:
+        try:
+            sandbox.put_scenario(await request.json())
+        except ScenarioRefused as refused:
+            return _response(answers.errors("invalid", refused.problems))
+        except ValueError as broken:
+            return _response(answers.error("invalid", f"The scenario is no JSON: {broken}"))
+        return Response(sandbox.scenario.model_dump_json(exclude_defaults=True), headers=JSON)
+
+    @app.post("/sandbox/reset", tags=tags)
+    async def reset() -> dict[str, str]:
+        sandbox.reset()
+        return {"status": "ok"}
+
+
+def _scenario_body() -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Scenario"}}}}
+
+
+async def _sent(request: Request, answer: Answer, sandbox: Sandbox) -> Response:
+    latency = sandbox.scenario.latency_ms
+    delay = answer.delay
+    if latency:
+        # Log-normal: 2.326 standard deviations above the median lies the 99th percentile.
+        spread = math.log(max(latency.p99, latency.median, 1e-9) / max(latency.median, 1e-9)) / 2.326
+        delay += latency.median / 1000 * random.lognormvariate(0, spread)
+    if delay:
+        await asyncio.sleep(delay)
+    if answer.cut:
+        await _cut(request)
+    return _response(answer)
+
+
+async def _cut(request: Request) -> None:
+    cut = request.scope.get(CUT)
+    if cut is None:
+        raise AnswerCut("The sandbox cut the connection before it answered (commit-then-drop).")
+    cut()
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, answer.status, headers=answer.headers)
+
+
+async def _no_such_thing(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _response(answers.error("unknown-verb", error.detail, status=error.status_code))
