@@ -11,6 +11,9 @@ MAX_ROWS = 20_000
 MAX_COLUMNS = 100
 MAX_CELL = 1_000
 
+ANNOTATION = "problems"
+"""The column and the sheet that an annotated copy adds. They are not read, so that a mended copy can be."""
+
 SECTIONS = {
     "cabinets": ("cabinets",),
     "defaults": ("defaults", "defauts"),

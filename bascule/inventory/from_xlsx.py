@@ -13,14 +13,14 @@ from typing import Any
 import openpyxl
 from openpyxl.utils import get_column_letter
 
-from bascule.inventory.cells import MAX_COLUMNS, MAX_ROWS, SECTIONS, Cell, Document, Row, Table
+from bascule.inventory.cells import ANNOTATION, MAX_COLUMNS, MAX_ROWS, SECTIONS, Cell, Document, Row, Table
 from bascule.inventory.problems import Broken, Problem, did_you_mean
 
 MAX_PARTS = 500
 MAX_PART = {"xl/worksheets/": 40 * 1024**2, "xl/sharedStrings.xml": 20 * 1024**2, "": 2 * 1024**2}
 """Bytes, unpacked, by the beginning of a part's name."""
 MAX_LINE = 50_000
-NOTES = ("aide", "help", "listes", "lists", "lisez-moi", "readme")
+NOTES = ("aide", "help", "listes", "lists", "lisez-moi", "readme", ANNOTATION)
 """Sheets for people, such as those of our template."""
 
 DAMAGED = Broken("is not a sound Excel workbook", "Open it in Excel and save it again as .xlsx")

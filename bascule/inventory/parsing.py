@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from bascule.inventory import rules
-from bascule.inventory.cells import Cell, Row, Table
+from bascule.inventory.cells import ANNOTATION, Cell, Row, Table
 from bascule.inventory.problems import Broken, Level, Problem, did_you_mean
 from bascule.inventory.rows import InventoryRow, french
 
@@ -125,7 +125,7 @@ class _Headers:
         names = [*self._kind.model_fields, *french(self._kind).values()]
         first: dict[str, str] = {}
         for header, column in zip(headers, columns, strict=True):
-            if column is None and header.strip():
+            if column is None and header.strip() and header != ANNOTATION:
                 fix = did_you_mean(folded(header), names, f"Remove it. Known are: {', '.join(self._kind.model_fields)}")
                 self._say(line, header, None, "is no column here", fix)
             elif column in first:

@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from bascule.errors import BasculeError
@@ -52,6 +53,11 @@ class InventoryRefused(BasculeError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__(render(self.problems, at_most=SHOWN_PROBLEMS), remedy="Mend the file and check it again.")
+
+
+def unwritable(path: Path, endings: str) -> InventoryRefused:
+    rule = f"files ending in `{path.suffix}` are not written here"
+    return InventoryRefused([Problem(str(path), None, None, None, rule, f"Let it end in {endings}")])
 
 
 def render(problems: Iterable[Problem], at_most: int | None = None) -> str:
