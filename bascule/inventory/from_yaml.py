@@ -109,7 +109,7 @@ class _Builder:
             self._scalars += 1
             if self._scalars > MAX_SCALARS:
                 raise self._refused(event, f"holds more than {MAX_SCALARS:,} values", "Split the file")
-            empty = event.style is None and EMPTY.fullmatch(event.value)
+            empty = not event.style and EMPTY.fullmatch(event.value)
             return Cell("" if empty else event.value, _line(event))
         if isinstance(event, yaml.SequenceStartEvent):
             return list(self._items(yaml.SequenceEndEvent, depth))

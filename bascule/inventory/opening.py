@@ -36,6 +36,8 @@ def open_document(path: Path, section: str) -> Document:
 
 
 def content_of(path: Path) -> bytes:
+    if "\x00" in str(path):
+        raise Broken("is not a path", "Check the path")
     try:
         about = path.stat()
         if stat.S_ISDIR(about.st_mode):
@@ -50,8 +52,6 @@ def content_of(path: Path) -> bytes:
         raise Broken("does not exist", "Check the path") from None
     except OSError as error:
         raise Broken(f"cannot be read: {error.strerror or error}", "Check the path and its permissions") from None
-    except ValueError:
-        raise Broken("is not a path", "Check the path") from None
     if not content.strip():
         raise Broken("is empty", "Start from `bascule inventory template`")
     if content.startswith(OLE):

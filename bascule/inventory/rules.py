@@ -34,9 +34,10 @@ def text(value: str) -> str:
     """NFC, trimmed, every run of blanks (no-break ones too) one space."""
     if len(value) > MAX_CELL:
         raise Broken(f"is {len(value):,} characters long; at most {MAX_CELL:,} are read", "Shorten it")
-    if value.startswith(BEGINS_A_FORMULA):
-        first = value[0] if value[0].isprintable() else "a tab"
-        raise Broken(f"begins with {first}, which a spreadsheet would run as a formula", "Remove that character")
+    for begun in (value, value.strip()):
+        if begun.startswith(BEGINS_A_FORMULA):
+            first = begun[0] if begun[0].isprintable() else "a tab"
+            raise Broken(f"begins with {first}, which a spreadsheet would run as a formula", "Remove that character")
     value = value.strip(" \u00a0\u202f\n")
     if value.isascii() and value.isprintable():
         return value if "  " not in value else " ".join(value.split())
@@ -49,8 +50,6 @@ def text(value: str) -> str:
     value = unicodedata.normalize("NFC", " ".join(value.split()))
     if not value.isprintable():
         raise Broken("contains a character that cannot be seen", "Type it again")
-    if value.startswith(BEGINS_A_FORMULA):
-        return text(value)
     return value
 
 

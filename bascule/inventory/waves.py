@@ -237,20 +237,27 @@ def _broken(detail: Any, place: tuple[int | str, ...]) -> Broken:
 
 def _problem(document: Document, wave: str, place: tuple[int | str, ...], tree: Tree, broken: Broken) -> Problem:
     table = document.tables.get("waves")
-    cell = _cell_at(tree, place)
+    found, exact = _at(tree, place)
+    cell = _first(found) or _first(tree)
     column = ".".join([wave, *(str(part) for part in place if not isinstance(part, int))])
-    value = cell.text if cell and place else None
+    value = found.text if exact and isinstance(found, Cell) else None
     line = cell.line if cell else None
     return Problem(document.file, line, column, value, broken.rule, broken.fix, sheet=table.sheet if table else None)
 
 
-def _cell_at(tree: Tree, place: tuple[int | str, ...]) -> Cell | None:
-    """The cell at a place, or else the first beside it, for its line."""
+def _at(tree: Tree, place: tuple[int | str, ...]) -> tuple[Tree, bool]:
+    """What stands at a place; or, and then not exactly, what stands nearest above it."""
     for part in place:
-        try:
-            tree = tree[part]  # type: ignore[index]
-        except (KeyError, IndexError, TypeError):
-            break
+        if isinstance(tree, dict) and part in tree:
+            tree = tree[str(part)]
+        elif isinstance(tree, list) and isinstance(part, int):
+            tree = tree[part]
+        else:
+            return tree, False
+    return tree, True
+
+
+def _first(tree: Tree) -> Cell | None:
     while not isinstance(tree, Cell):
         if not tree:
             return None
