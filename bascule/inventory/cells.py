@@ -36,6 +36,15 @@ Tree = Cell | list["Tree"] | dict[str, "Tree"]
 """What YAML says: every scalar is text, so that neither `0123` nor `no` is taken for something else."""
 
 
+def first_cell(tree: Tree) -> Cell | None:
+    """Where a part of a tree begins; None if it holds nothing."""
+    while not isinstance(tree, Cell):
+        if not tree:
+            return None
+        tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
+    return tree
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     line: int

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from bascule.inventory.cells import MAX_COLUMNS, MAX_ROWS, SECTIONS, Cell, Document, Row, Table, Tree
+from bascule.inventory.cells import MAX_COLUMNS, MAX_ROWS, SECTIONS, Cell, Document, Row, Table, Tree, first_cell
 from bascule.inventory.problems import Broken, InventoryRefused, Problem, did_you_mean
 
 MAX_DEPTH = 8
@@ -72,11 +72,8 @@ def _row(item: dict[str, Tree], line: int) -> Row:
 
 
 def _line_of(tree: Tree) -> int | None:
-    while not isinstance(tree, Cell):
-        if not tree:
-            return None
-        tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
-    return tree.line
+    cell = first_cell(tree)
+    return cell.line if cell else None
 
 
 def _line(event: yaml.Event) -> int:

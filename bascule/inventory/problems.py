@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import difflib
+import functools
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -15,6 +17,7 @@ Level = Literal["error", "warning"]
 
 SHOWN_VALUE = 60
 SHOWN_PROBLEMS = 50
+NEIGHBOURS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,25 @@ def as_json(problems: Iterable[Problem]) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
-    """A remedy for a word that is not among the known ones."""
-    by_folded = {candidate.casefold(): candidate for candidate in known}
-    close = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6) if len(word) <= SHOWN_VALUE else []
-    return f"Did you mean `{by_folded[close[0]]}`?" if close else otherwise
+    """A remedy for a word that is not among the known ones. For many words, give the same frozenset again."""
+    close = _closest(word.casefold(), frozenset(known)) if len(word) <= SHOWN_VALUE else None
+    return f"Did you mean `{close}`?" if close else otherwise
+
+
+@functools.lru_cache(maxsize=1_000)
+def _closest(word: str, known: frozenset[str]) -> str | None:
+    candidates = _sorted(known)
+    if len(candidates) > 2 * NEIGHBOURS:  # comparing all with all would take minutes on a file full of misspelt words
+        place = bisect.bisect(candidates, (word, ""))
+        candidates = candidates[max(0, place - NEIGHBOURS) : place + NEIGHBOURS]
+    by_folded = dict(candidates)
+    close = difflib.get_close_matches(word, by_folded, n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None
+
+
+@functools.lru_cache(maxsize=8)
+def _sorted(known: frozenset[str]) -> list[tuple[str, str]]:
+    return sorted((word.casefold(), word) for word in known)
 
 
 def shown(value: str) -> str:

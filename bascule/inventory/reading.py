@@ -88,13 +88,14 @@ def read_inventory(
             "cabinet, client and e-mail",
         )
     )
-    codes = {cabinet.said("code") for cabinet in cabinets}
+    codes = frozenset(cabinet.said("code") for cabinet in cabinets)
     named: list[Parsed[Any]] = [*invited, *assigned]
     for row in named:
         problems.extend(_unknown(row, "code", codes, "is the code of no cabinet of the inventory"))
     if known_waves:
+        names = frozenset({*known_waves, DEFAULT_WAVE})
         for cabinet in cabinets:
-            problems.extend(_unknown(cabinet, "wave", {*known_waves, DEFAULT_WAVE}, "is no wave of the waves file"))
+            problems.extend(_unknown(cabinet, "wave", names, "is no wave of the waves file"))
     if environment_connectors is not None:
         for cabinet in cabinets:
             problems.extend(_not_to_be_had(cabinet, environment_connectors))

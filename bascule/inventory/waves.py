@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from bascule.inventory import rules
-from bascule.inventory.cells import Cell, Document, Tree
+from bascule.inventory.cells import Cell, Document, Tree, first_cell
 from bascule.inventory.parsing import folded
 from bascule.inventory.problems import Broken, Problem, did_you_mean
 from bascule.inventory.rows import Text
@@ -238,7 +238,7 @@ def _broken(detail: Any, place: tuple[int | str, ...]) -> Broken:
 def _problem(document: Document, wave: str, place: tuple[int | str, ...], tree: Tree, broken: Broken) -> Problem:
     table = document.tables.get("waves")
     found, exact = _at(tree, place)
-    cell = _first(found) or _first(tree)
+    cell = first_cell(found) or first_cell(tree)
     column = ".".join([wave, *(str(part) for part in place if not isinstance(part, int))])
     value = found.text if exact and isinstance(found, Cell) else None
     line = cell.line if cell else None
@@ -255,14 +255,6 @@ def _at(tree: Tree, place: tuple[int | str, ...]) -> tuple[Tree, bool]:
         else:
             return tree, False
     return tree, True
-
-
-def _first(tree: Tree) -> Cell | None:
-    while not isinstance(tree, Cell):
-        if not tree:
-            return None
-        tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
-    return tree
 
 
 def _circles(name: str, settings: WaveSettings, waves: Mapping[str, WaveSettings]) -> Iterator[Broken]:

@@ -146,3 +146,13 @@ def test_ten_thousand_cabinets_are_checked_in_seconds(tmp_path: Path) -> None:
     began = time.monotonic()
     assert len(read_inventory(tmp_path / "big.csv").cabinets) == 10_000
     assert time.monotonic() - began < 12, "about 2 s on an idle machine"
+
+
+def test_a_file_full_of_misspelt_words_is_refused_in_seconds(tmp_path: Path) -> None:
+    write_inventory(sample(3_000, seed=1), tmp_path / "big.csv")
+    users = "".join(f"X{number:05d},u@u.example,A,B\n" for number in range(3_000))
+    (tmp_path / "users.csv").write_text("code,email,collaborateur,role\n" + users)
+    began = time.monotonic()
+    with pytest.raises(InventoryRefused):
+        read_inventory(tmp_path / "big.csv", users=tmp_path / "users.csv")
+    assert time.monotonic() - began < 12
