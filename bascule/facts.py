@@ -43,9 +43,7 @@ class View(StrEnum):
 class Strict:
     """A body that holds exactly these fields."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
-    )
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class AdminSageStatus(StrEnum):

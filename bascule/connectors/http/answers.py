@@ -46,7 +46,7 @@ def meaning(answer: Answer, wanted: type[T], *, call: Call, name: str) -> T:
         raise gravest([_error(said, answer, call, name) for said in errors])
     if strange is not None:
         what_it_is = f"is {kind}" if (kind := kind_of(answer)) else f"holds {strangeness(strange)}"
-        raise _unintelligible(call, name, f"{what_it_is}.") from strange
+        raise _unintelligible(call, name, f"{what_it_is}.")  # not `from`: it shows values
     raise _by_status(answer, call, name)
 
 

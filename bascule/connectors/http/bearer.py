@@ -26,7 +26,7 @@ class Bearer:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._held: _Held | None = None
-        self._attempts = 0
+        self._failures = 0
         self._failure: RemoteError | None = None
 
     async def token(self, *, instead_of: str | None = None) -> str:
@@ -37,19 +37,18 @@ class Bearer:
         """
         if held := self._good(instead_of):
             return held
-        attempts = self._attempts
+        failures = self._failures
         async with self._lock:
             if held := self._good(instead_of):
                 return held
-            if self._failure and self._attempts != attempts:
+            if self._failure and self._failures != failures:
                 raise self._failure
-            self._attempts += 1
-            self._failure = None
             asked_at = self._clock()
             try:
                 token = await self._fetch()
             except RemoteError as failure:
                 self._failure = failure
+                self._failures += 1
                 raise
             self._held = _Held(token.access_token, asked_at + token.expires_in - min(MARGIN, token.expires_in / 10))
             return self._held.token

@@ -171,6 +171,7 @@ class Line:
 
     async def _body(self, call: Call, response: httpx.Response) -> bytes:
         body = bytearray()
+        streamed = not response.is_stream_consumed  # a transport of a test may bring it whole, and uncounted
         try:
             async for part in response.aiter_bytes():
                 body += part
@@ -179,7 +180,7 @@ class Line:
         except httpx.DecodingError as error:
             raise self._unintelligible(call, "an answer that cannot be unpacked") from error
         announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) != response.num_bytes_downloaded:
+        if streamed and announced.isdecimal() and int(announced) != response.num_bytes_downloaded:
             raise self._silence(call, "cut its answer short")
         return bytes(body)
 

@@ -250,7 +250,7 @@ class HttpRemote:
         try:
             return payload.dump_json(payload.validate_python(dict(order.payload)))
         except ValidationError as error:
-            raise self._unsendable(f"the payload of `{order.verb}` holds {strangeness(error)}") from error
+            raise self._unsendable(f"the payload of `{order.verb}` holds {strangeness(error)}") from None
 
     def _unsendable(self, why: str) -> RemoteRefuses:
         return RemoteRefuses(f"Nothing was sent: {why}.", code="invalid", error_class=ErrorClass.BUG)

@@ -49,7 +49,7 @@ async def test_a_write_carries_its_payload_its_key_its_fence_and_our_token() -> 
     operation = await ge(agent).act(CABINET, CONNECT)
     [request] = agent.received
     assert operation.status is OperationStatus.SUCCEEDED
-    assert (request.method, request.url) == ("POST", "https://agent.example/ge/cabinets/C0001/connect")
+    assert (request.method, request.url) == ("POST", httpx.URL("https://agent.example/ge/cabinets/C0001/connect"))
     assert sent(request) == CONNECT.payload
     assert request.headers["Idempotency-Key"] == "k1"
     assert request.headers["Bascule-Fence"] == "7"
@@ -93,9 +93,11 @@ async def test_a_refusal_says_what_it_means_and_what_the_agent_says_of_it() -> N
 
 
 async def test_of_several_errors_the_one_that_leaves_a_doubt_is_the_one_that_counts() -> None:
-    errors = [{"code": code, "message": "", "details": {}} for code in ("wrong-order", "internal")]
+    body: dict[str, Any] = {
+        "errors": [{"code": code, "message": "", "details": {}} for code in ("wrong-order", "internal")]
+    }
     with pytest.raises(RemoteFailing) as caught:
-        await ge(Agent(httpx.Response(200, json={"errors": errors}))).act(CABINET, CONNECT)
+        await ge(Agent(httpx.Response(200, json=body))).act(CABINET, CONNECT)
     assert caught.value.may_have_acted
 
 
@@ -172,7 +174,7 @@ async def test_what_is_strange_is_shown_without_personal_values() -> None:
     with pytest.raises(RemoteUnintelligible) as caught:
         await ge(Agent(httpx.Response(200, json=body))).find(CABINET, "k1")
     assert "anne@" not in str(caught.value)
-    assert "anne@" not in str(caught.value.__cause__)
+    assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 async def test_another_operation_than_the_one_asked_for_is_refused() -> None:
@@ -231,7 +233,7 @@ async def test_a_write_that_may_have_been_sent_is_in_doubt_and_not_sent_again(er
 async def test_a_read_that_meets_a_dead_connection_is_asked_once_more() -> None:
     agent = Agent(httpx.RemoteProtocolError(""), httpx.Response(200, json=GE_FACTS))
     remote = ge(agent)
-    assert await remote.observe(CABINET, View.GE)
+    assert isinstance(await remote.observe(CABINET, View.GE), GeFacts)
     assert remote.calls["observe"] == 2
 
 
@@ -319,7 +321,14 @@ async def test_an_order_that_is_not_of_the_contract_is_not_sent(order: Any) -> N
 
 @pytest.mark.parametrize(
     "url",
-    ["agent.example", "ftp://agent.example", "https://", "https://me:pw@agent.example", "https://x/?a=1", "http://["],
+    [
+        "agent.example",
+        "ftp://agent.example",
+        "https://",
+        "https://me:pw@agent.example",
+        "https://x/?a=1",
+        "http://x:port",
+    ],
 )
 def test_a_url_that_cannot_be_an_agents_is_refused_without_showing_a_password(url: str) -> None:
     with pytest.raises(ValueError, match="GE: ") as caught:
