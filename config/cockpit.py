@@ -6,11 +6,14 @@ ledger, never from here: a server that is lost costs a picture, not a cabinet.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty
 from types import TracebackType
 from typing import Self
 
@@ -45,6 +48,10 @@ BATCHED = {
 """What every Prefect server that serves waves should be told: ours, and a team's own."""
 
 
+HANDED_OVER_WITHIN = 15.0
+"""Seconds that the end of a run waits for Prefect's client to send what is under way."""
+
+
 class CockpitUnreachable(BasculeError):
     """The configured Prefect server does not answer."""
 
@@ -62,7 +69,8 @@ class Server:
         return self.url.removesuffix("/api")
 
     def stop(self) -> None:
-        """Leaves the server. Our own ends with its last user, unless it was started to be kept."""
+        """Hands over what is still under way and leaves. Our own server ends with its last user, unless it is to be kept."""
+        _hand_over()
         if self.home is not None:
             _report_to(None)
             self.home.leave()
@@ -70,7 +78,9 @@ class Server:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
 
@@ -108,16 +118,39 @@ def _configured_url() -> str | None:
     return get_current_settings().api.url
 
 
-def _require_answer(url: str) -> None:
+def _problem() -> Exception | None:
+    """Why the server that this process reports to does not answer, None when it does."""
     from prefect.client.orchestration import get_client
 
     with get_client(sync_client=True) as client:
-        problem = client.api_healthcheck()
-    if problem is not None:
+        return client.api_healthcheck()
+
+
+def _require_answer(url: str) -> None:
+    if problem := _problem():
         raise CockpitUnreachable(
             f"The Prefect server at {url} does not answer: {problem}.",
             remedy="Start it, or unset PREFECT_API_URL and Bascule starts a server of its own.",
         )
+
+
+def _hand_over() -> None:
+    """Waits until Prefect's client has sent its events and logs. What nobody is there to take is thrown away.
+
+    Left to itself the client would try to deliver it at exit: 7 s for each event, three events for each task run.
+    """
+    if "prefect.events.worker" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+
+    if _problem():
+        for service in list(EventsWorker._instances.values()):  # type: ignore[misc]  # one register for events and logs
+            with contextlib.suppress(Empty):
+                while True:
+                    service._queue.get_nowait()
+    # In a thread of its own: inside a running event loop, Prefect would answer with something to await.
+    with ThreadPoolExecutor(1) as elsewhere:
+        elsewhere.submit(EventsWorker.drain_all, HANDED_OVER_WITHIN, at_exit=False).result()
 
 
 def _report_to(url: str | None) -> None:

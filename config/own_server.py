@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import http.client
 import importlib.metadata
 import json
 import os
@@ -14,13 +15,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
 from bascule.errors import BasculeError
+from bascule.ledger.owners import boot_id, start_of
 
 READY_WITHIN = 120.0
 """Seconds a server may take until it answers. Usual are 4, and 10 where Prefect's tables must be made first."""
@@ -80,11 +81,15 @@ class OwnServer:
         return f"http://127.0.0.1:{self.port}/api"
 
     def answers(self) -> bool:
+        # Not by URL: that would go through the proxy that the environment may name.
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except OSError:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
             return False
+        finally:
+            connection.close()
 
     def gets_ready(self) -> bool:
         """Waits for its answer: it may have been started by a run that was killed since, or be busy. False: dead or stuck."""
@@ -178,7 +183,9 @@ class Home:
         )
 
     def _environment(self, settings: Mapping[str, str], port: int) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in {"PREFECT_API_URL", "PREFECT_PROFILE"}}
+        inherited = {
+            name: value for name, value in os.environ.items() if name not in {"PREFECT_API_URL", "PREFECT_PROFILE"}
+        }
         own = {
             "PREFECT_HOME": str(self.folder),
             "PREFECT_PROFILES_PATH": str(self.folder / "profiles.toml"),
@@ -229,7 +236,10 @@ class Home:
         with contextlib.suppress(OSError, sqlite3.Error):
             TABLES.parent.mkdir(parents=True, exist_ok=True)
             draft = TABLES.with_suffix(f".{os.getpid()}")
-            with contextlib.closing(sqlite3.connect(self._database)) as made, contextlib.closing(sqlite3.connect(draft)) as kept:
+            with (
+                contextlib.closing(sqlite3.connect(self._database)) as made,
+                contextlib.closing(sqlite3.connect(draft)) as kept,
+            ):
                 made.backup(kept)
             draft.replace(TABLES)
 
@@ -262,17 +272,17 @@ def _locked(path: Path, how: int) -> IO[bytes]:
 
 
 def _birth(pid: int) -> str | None:
-    """When the process with this pid began, in words of the kernel that no two processes of a machine share."""
-    try:
-        after_name = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None if Path("/proc/self").exists() else _birth_by_ps(pid)
-    state, ticks_since_boot = after_name[0], after_name[19]
-    return None if state == "Z" else f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{ticks_since_boot}"
+    """When the process with this pid began, in words that no two processes of a machine share."""
+    if not Path("/proc/self").exists():
+        return _birth_by_ps(pid)
+    started = start_of(pid)
+    return None if started is None else f"{boot_id()}/{started}"
 
 
 def _birth_by_ps(pid: int) -> str | None:
-    told = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    told = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
     state, _, began = told.strip().partition(" ")
     return None if not began or state.startswith("Z") else began.strip()
 
