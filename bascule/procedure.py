@@ -19,7 +19,17 @@ from bascule.checks.reconciliation import compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
 from bascule.connectors import Observation
 from bascule.connectors.contract import verb_named
-from bascule.facts import AdminSageStatus, GeFacts, GeLists, MySageFacts, S4aFacts, S4aLists, SynchronisationStatus, View, WorkspaceStatus
+from bascule.facts import (
+    AdminSageStatus,
+    GeFacts,
+    GeLists,
+    MySageFacts,
+    S4aFacts,
+    S4aLists,
+    SynchronisationStatus,
+    View,
+    WorkspaceStatus,
+)
 from bascule.model import Cabinet, Kind, Outcome, System
 
 BACKUP_LASTS = timedelta(hours=24)
@@ -192,7 +202,9 @@ has_all_rights = Condition(
 )
 no_other_admin_sage = Condition(
     MY_SAGE,
-    lambda f: f"another AdminSage is declared ({', '.join(a.email for a in f.my_sage.admin_sages if a.email != f.cabinet.admin_email)}), and that choice is final",
+    lambda f: (
+        f"another AdminSage is declared ({', '.join(a.email for a in f.my_sage.admin_sages if a.email != f.cabinet.admin_email)}), and that choice is final"
+    ),
     lambda f: all(admin.email == f.cabinet.admin_email for admin in f.my_sage.admin_sages),
     WhenFalse.BLOCKS,
     "correct admin_email in the inventory, or have Sage change the AdminSage",
@@ -205,7 +217,9 @@ admin_sage_is_declared = Condition(
 admin_sage_is_validated = Condition(
     MY_SAGE,
     "Sage has not validated the AdminSage yet",
-    lambda f: any(a.email == f.cabinet.admin_email and a.status is AdminSageStatus.VALIDATED for a in f.my_sage.admin_sages),
+    lambda f: any(
+        a.email == f.cabinet.admin_email and a.status is AdminSageStatus.VALIDATED for a in f.my_sage.admin_sages
+    ),
     remedy="wait for Sage's e-mail, then re-run",
 )
 key_is_computed = Condition(
@@ -213,12 +227,21 @@ key_is_computed = Condition(
     "My Sage has computed no key for the question that GE shows",
     lambda f: f.ge.key_entered_at is not None or f.my_sage.key_question == f.ge.key_question,
 )
-key_is_entered = Condition(GE, "the activation key has not been entered in GE", lambda f: f.ge.key_entered_at is not None)
-is_licensed = Condition(GE, "GE does not show the module Sage for Accountants as licensed", lambda f: f.ge.licensed, remedy="check the key's question, then enter the key again")
+key_is_entered = Condition(
+    GE, "the activation key has not been entered in GE", lambda f: f.ge.key_entered_at is not None
+)
+is_licensed = Condition(
+    GE,
+    "GE does not show the module Sage for Accountants as licensed",
+    lambda f: f.ge.licensed,
+    remedy="check the key's question, then enter the key again",
+)
 is_restarted = Condition(
     GE,
     "GE has not been restarted since the key was entered",
-    lambda f: f.ge.key_entered_at is not None and f.ge.restarted_at is not None and f.ge.restarted_at >= f.ge.key_entered_at,
+    lambda f: (
+        f.ge.key_entered_at is not None and f.ge.restarted_at is not None and f.ge.restarted_at >= f.ge.key_entered_at
+    ),
 )
 tab_shows = Condition(
     GE,
@@ -236,8 +259,14 @@ entity_is_the_right_one = Condition(
 is_connected = Condition(GE, "GE is not connected to Sage for Accountants", lambda f: f.ge.connected_entity is not None)
 right_entity_is_connected = Condition(
     GE,
-    lambda f: f"GE is connected to another entity ({f.ge.connected_entity.id if f.ge.connected_entity else 'none'}, not {f.cabinet.entity})",
-    lambda f: f.ge.connected_entity is not None and f.ge.connected_entity.id == f.cabinet.entity and f.ge.connected_entity.siren == f.cabinet.siren,
+    lambda f: (
+        f"GE is connected to another entity ({f.ge.connected_entity.id if f.ge.connected_entity else 'none'}, not {f.cabinet.entity})"
+    ),
+    lambda f: (
+        f.ge.connected_entity is not None
+        and f.ge.connected_entity.id == f.cabinet.entity
+        and f.ge.connected_entity.siren == f.cabinet.siren
+    ),
     WhenFalse.BLOCKS,
     "have Sage undo the connection: Bascule never does",
 )
@@ -261,7 +290,9 @@ defaults_are_set = Condition(
     lambda f: (f.ge.default_profile, f.ge.default_group) == (f.cabinet.default_profile, f.cabinet.default_group),
 )
 wizard_is_finished = Condition(GE, "the connection wizard was not ended by Terminer", lambda f: f.ge.wizard_finished)
-is_signed_up = Condition(S4A, "the cabinet is not registered in Sage for Accountants", lambda f: f.s4a.signed_up_at is not None)
+is_signed_up = Condition(
+    S4A, "the cabinet is not registered in Sage for Accountants", lambda f: f.s4a.signed_up_at is not None
+)
 is_signed_up_as_itself = Condition(
     S4A,
     lambda f: f"Sage for Accountants holds another SIREN for this cabinet ({f.s4a.signed_up_siren})",
@@ -269,7 +300,9 @@ is_signed_up_as_itself = Condition(
     WhenFalse.BLOCKS,
     "clear this up with Sage before anything else is done",
 )
-billing_is_given = Condition(S4A, "the billing parameters have not been given", lambda f: f.s4a.billing_given_at is not None)
+billing_is_given = Condition(
+    S4A, "the billing parameters have not been given", lambda f: f.s4a.billing_given_at is not None
+)
 signatory_is_named = Condition(
     frozenset(),
     "nobody is named who may accept the terms",
@@ -277,7 +310,9 @@ signatory_is_named = Condition(
     WhenFalse.BLOCKS,
     "fill in terms_signatory (signataire_cg) in the inventory",
 )
-terms_are_accepted = Condition(S4A, "the general terms have not been accepted", lambda f: f.s4a.terms_accepted_at is not None)
+terms_are_accepted = Condition(
+    S4A, "the general terms have not been accepted", lambda f: f.s4a.terms_accepted_at is not None
+)
 workspace_is_ready = Condition(
     S4A,
     "Sage for Accountants is still preparing the workspace",
@@ -288,7 +323,9 @@ is_back_in_ge = Condition(GE, "nobody has returned from the sign-up to GE", lamb
 exe_is_opened = Condition(
     GE,
     "espaceexpertclient.exe has not been opened since the return to GE",
-    lambda f: f.ge.returned_at is not None and f.ge.exe_opened_at is not None and f.ge.exe_opened_at >= f.ge.returned_at,
+    lambda f: (
+        f.ge.returned_at is not None and f.ge.exe_opened_at is not None and f.ge.exe_opened_at >= f.ge.returned_at
+    ),
 )
 is_backed_up = Condition(
     GE,
@@ -313,7 +350,11 @@ is_locked_out_by_us = Condition(GE, "GE's users are not kept out", lambda f: f.g
 is_synchronised = Condition(
     GE | S4A,
     "the synchronisation is not proven on both sides",
-    lambda f: f.ge.synchronisation is not None and f.ge.synchronisation.status is SynchronisationStatus.DONE and f.s4a.synchronised_at is not None,
+    lambda f: (
+        f.ge.synchronisation is not None
+        and f.ge.synchronisation.status is SynchronisationStatus.DONE
+        and f.s4a.synchronised_at is not None
+    ),
     WhenFalse.FAILS,
 )
 synchronisation_was_cut = Condition(
@@ -322,7 +363,12 @@ synchronisation_was_cut = Condition(
     lambda f: f.ge.synchronisation is not None and f.ge.synchronisation.status is SynchronisationStatus.INTERRUPTED,
     remedy="look at both sides, then: bascule rerun --cabinet CODE --again synchronise --because TEXT --by NAME",
 )
-users_can_connect = Condition(GE, "GE's users are still kept out", lambda f: f.ge.locked_out_by is None, remedy="bascule unlock CODE --because TEXT --by NAME")
+users_can_connect = Condition(
+    GE,
+    "GE's users are still kept out",
+    lambda f: f.ge.locked_out_by is None,
+    remedy="bascule unlock CODE --because TEXT --by NAME",
+)
 is_the_same_on_both_sides = Condition(
     KEPT,
     lambda f: compare(f.source, f.target).in_words(),
@@ -333,12 +379,18 @@ is_the_same_on_both_sides = Condition(
 users_are_invited = Condition(
     S4A_LISTS,
     "some of the named collaborateurs are not invited with their role",
-    lambda f: {(i.email.casefold(), i.role) for i in f.cabinet.invitations} <= {(u.email.casefold(), u.role) for u in f.s4a_lists.users},
+    lambda f: (
+        {(i.email.casefold(), i.role) for i in f.cabinet.invitations}
+        <= {(u.email.casefold(), u.role) for u in f.s4a_lists.users}
+    ),
 )
 clients_are_assigned = Condition(
     S4A_LISTS,
     "some clients are not assigned as the inventory says",
-    lambda f: {(a.client, a.email.casefold()) for a in f.cabinet.assignments} <= {(a.client, a.email.casefold()) for a in f.s4a_lists.assignments},
+    lambda f: (
+        {(a.client, a.email.casefold()) for a in f.cabinet.assignments}
+        <= {(a.client, a.email.casefold()) for a in f.s4a_lists.assignments}
+    ),
 )
 contacts_are_listed = Condition(GE_LISTS | S4A_LISTS, "", lambda f: True)
 
@@ -391,7 +443,12 @@ PROCEDURE: tuple[Step, ...] = (
             Act(
                 "connect",
                 is_connected,
-                lambda f: {"entity": f.cabinet.entity, "name": f.cabinet.name, "siren": f.cabinet.siren, "siret": f.cabinet.siret},
+                lambda f: {
+                    "entity": f.cabinet.entity,
+                    "name": f.cabinet.name,
+                    "siren": f.cabinet.siren,
+                    "siret": f.cabinet.siret,
+                },
             ),
         ),
         ensures=(is_connected, right_entity_is_connected),
@@ -416,7 +473,13 @@ PROCEDURE: tuple[Step, ...] = (
         kind=Kind.ONCE,
         says="The cabinet is registered in Sage for Accountants.",
         after=("defaults",),
-        acts=(Act("sign-up", is_signed_up, lambda f: {"name": f.cabinet.name, "siren": f.cabinet.siren, "email": f.cabinet.admin_email}),),
+        acts=(
+            Act(
+                "sign-up",
+                is_signed_up,
+                lambda f: {"name": f.cabinet.name, "siren": f.cabinet.siren, "email": f.cabinet.admin_email},
+            ),
+        ),
         ensures=(is_signed_up, is_signed_up_as_itself),
     ),
     Step(
@@ -518,7 +581,12 @@ PROCEDURE: tuple[Step, ...] = (
             Act(
                 "users",
                 users_are_invited,
-                lambda f: {"users": [{"email": i.email, "collaborateur": i.collaborateur, "role": i.role} for i in f.cabinet.invitations]},
+                lambda f: {
+                    "users": [
+                        {"email": i.email, "collaborateur": i.collaborateur, "role": i.role}
+                        for i in f.cabinet.invitations
+                    ]
+                },
             ),
         ),
         ensures=(users_are_invited,),
@@ -529,7 +597,13 @@ PROCEDURE: tuple[Step, ...] = (
         kind=Kind.REPEATABLE,
         says="Clients and prospects are assigned to users as the inventory says.",
         after=("users",),
-        acts=(Act("assignments", clients_are_assigned, lambda f: {"assignments": [{"client": a.client, "email": a.email} for a in f.cabinet.assignments]}),),
+        acts=(
+            Act(
+                "assignments",
+                clients_are_assigned,
+                lambda f: {"assignments": [{"client": a.client, "email": a.email} for a in f.cabinet.assignments]},
+            ),
+        ),
         ensures=(clients_are_assigned,),
         needed=lambda cabinet: bool(cabinet.assignments),
     ),

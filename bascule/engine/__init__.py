@@ -6,4 +6,16 @@ from bascule.engine.decisions import RetryPolicy, Standing
 from bascule.engine.run import Pace, Run
 from bascule.engine.walk import Perform, migrate, perform, walk
 
-__all__ = ["CabinetRun", "Conducted", "Pace", "Perform", "RetryPolicy", "Run", "Standing", "conduct", "migrate", "perform", "walk"]
+__all__ = [
+    "CabinetRun",
+    "Conducted",
+    "Pace",
+    "Perform",
+    "RetryPolicy",
+    "Run",
+    "Standing",
+    "conduct",
+    "migrate",
+    "perform",
+    "walk",
+]

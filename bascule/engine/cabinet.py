@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from bascule.checks.findings import Finding
-from bascule.connectors import Operation, Order
+from bascule.checks.findings import Finding, Level
+from bascule.connectors import Observation, Operation, Order
 from bascule.connectors.contract import error_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
@@ -25,11 +25,30 @@ from bascule.engine.decisions import (
 )
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
-from bascule.errors import BasculeError, LeaseLost, RemoteError, RemoteInterrupted, RemoteRefuses, RemoteSilent, StillRunning
+from bascule.errors import (
+    BasculeError,
+    LeaseLost,
+    RemoteError,
+    RemoteInterrupted,
+    RemoteRefuses,
+    RemoteSilent,
+    StillRunning,
+)
 from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
 from bascule.ledger import Entry, EntryKind
 from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
-from bascule.procedure import OUR_NAME, OUTCOME_WHEN_FALSE, PROCEDURE, Act, Condition, Facts, Kept, Reading, Step, WhenFalse
+from bascule.procedure import (
+    OUR_NAME,
+    OUTCOME_WHEN_FALSE,
+    PROCEDURE,
+    Act,
+    Condition,
+    Facts,
+    Kept,
+    Reading,
+    Step,
+    WhenFalse,
+)
 
 log = logging.getLogger("bascule.engine")
 
@@ -60,7 +79,15 @@ class Doubt:
 class CabinetRun:
     """One cabinet, taken up by one run, under one lease. Every entry it writes carries the lease's fencing number."""
 
-    def __init__(self, run: Run, cabinet: Cabinet, *, fence: int, history: Iterable[Entry], procedure: tuple[Step, ...] = PROCEDURE) -> None:
+    def __init__(
+        self,
+        run: Run,
+        cabinet: Cabinet,
+        *,
+        fence: int,
+        history: Iterable[Entry],
+        procedure: tuple[Step, ...] = PROCEDURE,
+    ) -> None:
         self.run = run
         self.cabinet = cabinet
         self.fence = fence
@@ -88,9 +115,17 @@ class CabinetRun:
             # The edge of one cabinet: recorded, and told at the end of the run; the other cabinets go on.
             log.exception("%s / %s: a defect in Bascule", self.cabinet.code, step.name)
             self.defects.append(defect)
-            entry = self._verdict(step, State.FAILED, f"a defect in Bascule: {type(defect).__name__}: {defect}", error_class=ErrorClass.BUG, outcome=Outcome.FAILED)
+            entry = self._verdict(
+                step,
+                State.FAILED,
+                f"a defect in Bascule: {type(defect).__name__}: {defect}",
+                error_class=ErrorClass.BUG,
+                outcome=Outcome.FAILED,
+            )
         self.last[step.name] = entry
-        log.info("%s / %s: %s%s", self.cabinet.code, step.name, entry.state, f" ({entry.reason})" if entry.reason else "")
+        log.info(
+            "%s / %s: %s%s", self.cabinet.code, step.name, entry.state, f" ({entry.reason})" if entry.reason else ""
+        )
         return entry
 
     def owes_reopen(self) -> bool:
@@ -142,14 +177,18 @@ class CabinetRun:
                 continue
             doubt = self._doubt(step, act, facts, again=again)
             if doubt is not None:
-                return self._verdict(step, doubt.state, doubt.reason, error_class=doubt.error_class, remedy=doubt.remedy, facts=facts)
+                return self._verdict(
+                    step, doubt.state, doubt.reason, error_class=doubt.error_class, remedy=doubt.remedy, facts=facts
+                )
             await self._act(step, act, facts)
         return await self._look(step)
 
     def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
         if step.kind is Kind.HUMAN and not self.run.plays_person:
-            return Doubt(State.WAITING, f"a person must do this: {step.says}", ErrorClass.HUMAN, "do it by hand, then re-run")
+            return Doubt(
+                State.WAITING, f"a person must do this: {step.says}", ErrorClass.HUMAN, "do it by hand, then re-run"
+            )
         if again:
             return None
         if act.never_while is not None and act.never_while.holds(facts):
@@ -157,19 +196,30 @@ class CabinetRun:
         before = [known for known in intended(step.name, self.history) if known.verb == act.verb]
         if before and (step.kind is Kind.ONCE or step.irreversible):
             sent = f"{act.verb} was sent at {before[-1].at:%Y-%m-%d %H:%M:%S} UTC and ended {before[-1].answer}"
-            return Doubt(State.UNKNOWN, f"{sent}, but {act.unless.why_not(facts)}: it is not sent again", ErrorClass.UNKNOWN, "look at both systems and decide")
+            return Doubt(
+                State.UNKNOWN,
+                f"{sent}, but {act.unless.why_not(facts)}: it is not sent again",
+                ErrorClass.UNKNOWN,
+                "look at both systems and decide",
+            )
         return None
 
     async def _act(self, step: Step, act: Act, facts: Facts) -> None:
         """Intent on disk, request, effect. Returns when the remote says that it is done; raises RemoteError otherwise."""
         now = self.run.clock()
         timeout = self.run.pace.act_timeout
-        order = Order(verb=act.verb, payload=act.payload(facts), key=self.run.new_key(), fence=self.fence, timeout=timeout)
+        order = Order(
+            verb=act.verb, payload=act.payload(facts), key=self.run.new_key(), fence=self.fence, timeout=timeout
+        )
         evidence: dict[str, Any] = {"timeout": timeout, "payload": dict(order.payload)}
         if step.keeps_before is not None:
-            evidence["kept"] = {step.keeps_before.value: self._keep(step.keeps_before, facts)}
+            evidence["kept"] = {
+                step.keeps_before.value: self._keep(step.keeps_before, facts.read[step.keeps_before.view])
+            }
         # The lease outlives the request, and the moment after it in which its answer is read back.
-        self.run.ledger.outlive(self.cabinet.code, self.fence, now + timedelta(seconds=timeout + self.run.pace.settle + 10))
+        self.run.ledger.outlive(
+            self.cabinet.code, self.fence, now + timedelta(seconds=timeout + self.run.pace.settle + 10)
+        )
         await self._record(self._entry(step, EntryKind.INTENT, verb=act.verb, key=order.key, evidence=evidence))
         remote = self.run.remote(self.cabinet, act.system)
         try:
@@ -177,7 +227,15 @@ class CabinetRun:
         except RemoteError as error:
             answer = Answer.UNANSWERED if error.may_have_acted else Answer.REFUSED
             self._observations.forget_after(act.verb)
-            await self._effect(step, act.verb, order.key, answer, said=str(error), code=error.code, silent=isinstance(error, RemoteSilent))
+            await self._effect(
+                step,
+                act.verb,
+                order.key,
+                answer,
+                said=str(error),
+                code=error.code,
+                silent=isinstance(error, RemoteSilent),
+            )
             if answer is Answer.REFUSED:
                 raise
             log.info("%s / %s: %s; reading back", self.cabinet.code, step.name, error)
@@ -212,7 +270,9 @@ class CabinetRun:
             operation = await self._poll(step, verb, operation)
         self._observations.forget_after(verb)
         answer = ANSWER_OF_OPERATION[operation.status]
-        await self._effect(step, verb, key, answer, operation=operation, said=operation.message or "", code=operation.error_code or "")
+        await self._effect(
+            step, verb, key, answer, operation=operation, said=operation.message or "", code=operation.error_code or ""
+        )
         if answer is Answer.INTERRUPTED:
             raise RemoteInterrupted(operation.message or "", code=operation.error_code or "interrupted")
         if answer is Answer.NOT_BEGUN:
@@ -236,7 +296,10 @@ class CabinetRun:
                 missed = 0
             except RemoteError as error:
                 missed += 1
-                if error.error_class not in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED) or missed >= self.run.pace.retry.attempts:
+                if (
+                    error.error_class not in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED)
+                    or missed >= self.run.pace.retry.attempts
+                ):
                     raise
                 await self.run.pause(error.retry_after or self.run.pace.poll)
             self.run.progress(self.cabinet, step.name, operation)
@@ -261,7 +324,8 @@ class CabinetRun:
     async def _facts(self, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
         readings = frozenset(readings)
         views = [reading for reading in readings if isinstance(reading, View)]
-        read: dict[Reading, Any] = dict(await self._observations.read(views, [view for view in anew if isinstance(view, View)]))
+        observed = await self._observations.read(views, [view for view in anew if isinstance(view, View)])
+        read: dict[Reading, Observation] = {view: observed[view] for view in views}
         for reading in readings:
             if isinstance(reading, Kept):
                 read[reading] = await self._kept(reading)
@@ -273,12 +337,16 @@ class CabinetRun:
         content = self.run.ledger.kept(name) if name else None
         if content is None:
             content = to_json(reading.view, (await self._observations.read((reading.view,)))[reading.view])
-            log.warning("%s: %s were not kept under the lock-out; the lists of now are compared", self.cabinet.code, reading.value)
+            log.warning(
+                "%s: %s were not kept under the lock-out; the lists of now are compared",
+                self.cabinet.code,
+                reading.value,
+            )
         kept: GeLists | S4aLists = from_json(reading.view, content)
         return kept
 
-    def _keep(self, kept: Kept, facts: Facts) -> str:
-        return self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, facts.read[kept.view]), self.run.clock())
+    def _keep(self, kept: Kept, lists: Observation) -> str:
+        return self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, lists), self.run.clock())
 
     async def _target(self, kept: Kept) -> dict[str, str]:
         """The target's lists, read at once after the synchronisation. Users are kept waiting for it for a bounded time only."""
@@ -288,11 +356,13 @@ class CabinetRun:
                 read = await self._observations.read((kept.view,))
             except RemoteError as error:
                 if self.run.clock() >= until or self.run.stop.is_set():
-                    log.warning("%s: the target's lists could not be read under the lock-out (%s)", self.cabinet.code, error)
+                    log.warning(
+                        "%s: the target's lists could not be read under the lock-out (%s)", self.cabinet.code, error
+                    )
                     return {}
                 await self.run.pause(error.retry_after or self.run.pace.poll)
             else:
-                return {kept.value: self._keep(kept, Facts(self.run.clock(), self.cabinet, dict(read)))}
+                return {kept.value: self._keep(kept, read[kept.view])}
 
     # Entries
 
@@ -309,18 +379,32 @@ class CabinetRun:
         self._find(step, step.findings(facts) if step.reads <= facts.read.keys() else ())
         reason = condition.why_not(facts)
         if condition.when_false is WhenFalse.WAITS:
-            return self._verdict(step, State.WAITING, reason, error_class=ErrorClass.HUMAN, remedy=condition.remedy, facts=facts)
+            return self._verdict(
+                step, State.WAITING, reason, error_class=ErrorClass.HUMAN, remedy=condition.remedy, facts=facts
+            )
         outcome = OUTCOME_WHEN_FALSE[condition.when_false]
         kind = ErrorClass.DATA if outcome in (Outcome.BLOCKED, Outcome.PARTIAL) else ErrorClass.EXTERNAL
-        return self._verdict(step, State.FAILED, reason, error_class=kind, outcome=outcome, remedy=condition.remedy, facts=facts)
+        return self._verdict(
+            step, State.FAILED, reason, error_class=kind, outcome=outcome, remedy=condition.remedy, facts=facts
+        )
 
     def _verdict_on(self, step: Step, error: RemoteError) -> Entry:
         state, outcome = STATE_OF_CLASS[error.error_class]
-        if any(act.answer in (Answer.UNANSWERED, Answer.UNDERWAY, Answer.INTERRUPTED) for act in intended(step.name, self.history)):
+        if any(
+            act.answer in (Answer.UNANSWERED, Answer.UNDERWAY, Answer.INTERRUPTED)
+            for act in intended(step.name, self.history)
+        ):
             # An act's effect is not known, so neither is the step's.
             state, outcome = State.UNKNOWN, Outcome.UNKNOWN
         return self._verdict(
-            step, state, str(error), error_class=error.error_class, outcome=outcome, code=error.code, remedy=error.remedy, retry_after=error.retry_after
+            step,
+            state,
+            str(error),
+            error_class=error.error_class,
+            outcome=outcome,
+            code=error.code,
+            remedy=error.remedy,
+            retry_after=error.retry_after,
         )
 
     def _verdict(
@@ -337,7 +421,9 @@ class CabinetRun:
         facts: Facts | None = None,
     ) -> Entry:
         evidence: dict[str, Any] = {"observed": _observed(facts)} if facts is not None else {}
-        evidence |= {name: value for name, value in (("code", code), ("remedy", remedy), ("retry_after", retry_after)) if value}
+        evidence |= {
+            name: value for name, value in (("code", code), ("remedy", remedy), ("retry_after", retry_after)) if value
+        }
         verdict = self._entry(
             step,
             EntryKind.VERDICT,
@@ -362,9 +448,17 @@ class CabinetRun:
         code: str = "",
         silent: bool = False,
     ) -> None:
-        evidence: dict[str, Any] = {"answer": answer.value} | ({"code": code} if code else {}) | ({"silent": True} if silent else {})
+        evidence: dict[str, Any] = (
+            {"answer": answer.value} | ({"code": code} if code else {}) | ({"silent": True} if silent else {})
+        )
         entry = self._entry(
-            step, EntryKind.EFFECT, verb=verb, key=key, operation=operation.id if operation else None, reason=said, evidence=evidence
+            step,
+            EntryKind.EFFECT,
+            verb=verb,
+            key=key,
+            operation=operation.id if operation else None,
+            reason=said,
+            evidence=evidence,
         )
         if answer is Answer.UNDERWAY:
             await self._record(entry)
@@ -372,9 +466,19 @@ class CabinetRun:
             self._record_later(entry)
 
     def _find(self, step: Step, findings: tuple[Finding, ...]) -> None:
+        """A line each for what somebody has to take care of; for what is only good to know, a line a rule."""
+        notes: dict[str, list[Finding]] = {}
         for finding in findings:
-            told = {"rule": finding.rule, "level": finding.level.value, "about": finding.about, "remedy": finding.remedy}
-            self._record_later(self._entry(step, EntryKind.FINDING, reason=finding.says, evidence=told))
+            if finding.level is Level.NOTE:
+                notes.setdefault(finding.rule, []).append(finding)
+            else:
+                self._record_finding(step, finding, [finding.about])
+        for same in notes.values():
+            self._record_finding(step, same[0], [finding.about for finding in same])
+
+    def _record_finding(self, step: Step, finding: Finding, about: list[str]) -> None:
+        told = {"rule": finding.rule, "level": finding.level.value, "about": about, "remedy": finding.remedy}
+        self._record_later(self._entry(step, EntryKind.FINDING, reason=finding.says, evidence=told))
 
     def _entry(self, step: Step, kind: EntryKind, **fields: Any) -> Entry:
         return Entry(

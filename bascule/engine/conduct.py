@@ -67,7 +67,7 @@ async def conduct(
             except CabinetTaken as taken:
                 conducted.taken[cabinet.code] = str(taken)
             except LeaseLost as lost:
-                log.error("%s", lost)
+                log.warning("%s", lost)
                 conducted.taken[cabinet.code] = str(lost)
             except DefectInBascule as defect:
                 conducted.defects.append(str(defect))
@@ -82,7 +82,11 @@ async def conduct(
     await _all(one(cabinet) for cabinet in open_cabinets)
     if conducted.taken and not run.stop.is_set():
         # Their process may be dead somewhere we cannot see: then its leases expire.
-        log.warning("%s: held by another process; waiting up to %.0f s for its leases to expire", ", ".join(sorted(conducted.taken)), LEASE_SECONDS)
+        log.warning(
+            "%s: held by another process; waiting up to %.0f s for its leases to expire",
+            ", ".join(sorted(conducted.taken)),
+            LEASE_SECONDS,
+        )
         await run.pause(LEASE_SECONDS)
         await _all(one(cabinet) for cabinet in open_cabinets if cabinet.code in conducted.taken)
     await run.ledger.settle()
@@ -90,9 +94,13 @@ async def conduct(
     return conducted
 
 
-def already_standing(run: Run, cabinets: Sequence[Cabinet], procedure: tuple[Step, ...] = PROCEDURE) -> Iterable[tuple[Cabinet, Standing | None]]:
+def already_standing(
+    run: Run, cabinets: Sequence[Cabinet], procedure: tuple[Step, ...] = PROCEDURE
+) -> Iterable[tuple[Cabinet, Standing | None]]:
     """For each cabinet its standing if every step is proven and nothing is owed; None if there is something to do."""
-    histories = run.ledger.histories([cabinet.code for cabinet in cabinets], kinds=(EntryKind.PROOF, EntryKind.NOTE, EntryKind.ENDED))
+    histories = run.ledger.histories(
+        [cabinet.code for cabinet in cabinets], kinds=(EntryKind.PROOF, EntryKind.NOTE, EntryKind.ENDED)
+    )
     owing = set(run.ledger.owing_a_reopen())
     everything = {step.name for step in procedure}
     for cabinet in cabinets:

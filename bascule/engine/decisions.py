@@ -82,7 +82,14 @@ def proven(history: History, now: datetime, procedure: tuple[Step, ...] = PROCED
     return frozenset(name for name, seq in standing.items() if seq)
 
 
-def _stands(name: str, proofs: Mapping[str, Entry], standing: dict[str, int], procedure: tuple[Step, ...], now: datetime, synchronised: bool) -> bool:
+def _stands(
+    name: str,
+    proofs: Mapping[str, Entry],
+    standing: dict[str, int],
+    procedure: tuple[Step, ...],
+    now: datetime,
+    synchronised: bool,
+) -> bool:
     if name in standing:
         return bool(standing[name])
     step = next((step for step in procedure if step.name == name), None)
@@ -90,7 +97,10 @@ def _stands(name: str, proofs: Mapping[str, Entry], standing: dict[str, int], pr
     standing[name] = 0
     if step is None or proof is None:
         return False
-    if not all(_stands(before, proofs, standing, procedure, now, synchronised) and standing[before] < proof.seq for before in step.after):
+    if not all(
+        _stands(before, proofs, standing, procedure, now, synchronised) and standing[before] < proof.seq
+        for before in step.after
+    ):
         return False
     if step.lasts is not None and not synchronised and now - proof.at > step.lasts:
         return False
@@ -140,7 +150,9 @@ def intended(step: str, history: History) -> tuple[Intended, ...]:
         if entry.kind is EntryKind.PROOF or orders_again(entry):
             found.clear()
         elif entry.kind is EntryKind.INTENT and entry.key and entry.verb:
-            found[entry.key] = Intended(step, entry.verb, entry.key, entry.at, Answer.UNANSWERED, None, silent_since=entry.at)
+            found[entry.key] = Intended(
+                step, entry.verb, entry.key, entry.at, Answer.UNANSWERED, None, silent_since=entry.at
+            )
         elif entry.kind is EntryKind.EFFECT and entry.key in found:
             answer = Answer(entry.evidence["answer"])
             if answer.is_undone:
@@ -148,7 +160,9 @@ def intended(step: str, history: History) -> tuple[Intended, ...]:
             else:
                 silent_since = entry.at if entry.evidence.get("silent") else None
                 known = found[entry.key]
-                found[entry.key] = replace(known, answer=answer, operation=entry.operation or known.operation, silent_since=silent_since)
+                found[entry.key] = replace(
+                    known, answer=answer, operation=entry.operation or known.operation, silent_since=silent_since
+                )
     return tuple(found.values())
 
 
@@ -223,7 +237,9 @@ def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: 
         entries = [entry for entry in last.values() if entry.state is state]
         if not entries:
             continue
-        worst = min(entries, key=lambda entry: _WORST_FAILURE.index(entry.outcome) if entry.outcome in _WORST_FAILURE else 0)
+        worst = min(
+            entries, key=lambda entry: _WORST_FAILURE.index(entry.outcome) if entry.outcome in _WORST_FAILURE else 0
+        )
         told = (worst.step, worst.reason, worst.error_class, worst.error_signature, worst.evidence.get("remedy"))
         if state is State.WAITING:
             return Standing(Lifecycle.WAITING, Outcome.NONE, *told)
@@ -231,7 +247,9 @@ def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: 
         return Standing(Lifecycle.ENDED, outcome, *told)
     first_open = next(iter(open_steps), None)
     if first_open is not None:
-        return Standing(Lifecycle.PAUSED, Outcome.NONE, first_open, "the run was stopped" if stopped else "not tried in this run")
+        return Standing(
+            Lifecycle.PAUSED, Outcome.NONE, first_open, "the run was stopped" if stopped else "not tried in this run"
+        )
     return Standing(Lifecycle.ENDED, Outcome.OK_WITH_RESERVATIONS if reserved else Outcome.OK, None, "")
 
 
@@ -239,7 +257,12 @@ def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: 
 
 _VARIABLE = (
     (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)*"), "<e-mail>"),
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{12,}\b", re.I), "<id>"),
+    (
+        re.compile(
+            r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b|\b[0-9a-f]{12,}\b", re.IGNORECASE
+        ),
+        "<id>",
+    ),
     (re.compile(r"'[^']*'|\"[^\"]*\"|«[^»]*»"), "<name>"),
     (re.compile(r"\b[A-Z][A-Z0-9_-]*\d[A-Z0-9_-]*\b"), "<code>"),
     (re.compile(r"\d+([.,:]\d+)*"), "<n>"),

@@ -36,7 +36,11 @@ class Observations:
     def latest(self, view: View) -> Observation | None:
         """What was last read, however old; None if it was not, or could not be."""
         read = self._reads.get(view)
-        return read.result() if read is not None and read.done() and not read.cancelled() and read.exception() is None else None
+        return (
+            read.result()
+            if read is not None and read.done() and not read.cancelled() and read.exception() is None
+            else None
+        )
 
     def _reading(self, view: View) -> asyncio.Future[Observation]:
         read = self._reads.get(view)
@@ -44,5 +48,3 @@ class Observations:
             read = asyncio.ensure_future(self._remote(self._cabinet, view.system).observe(self._cabinet, view))
             self._reads[view] = read
         return read
-
-

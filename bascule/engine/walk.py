@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from typing import Any
 
 from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
@@ -18,7 +19,7 @@ from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
 
 log = logging.getLogger("bascule.engine")
 
-Perform = Callable[[CabinetRun, Step], Awaitable[Entry]]
+Perform = Callable[[CabinetRun, Step], Coroutine[Any, Any, Entry]]
 """Carries a step out to its end, further attempts included. Prefect's tasks are one implementation, `perform` is the other."""
 
 
@@ -32,7 +33,9 @@ async def perform(cabinet_run: CabinetRun, step: Step) -> Entry:
         await run.pause(run.pace.retry.pause(entry, run.chance))
 
 
-async def migrate(run: Run, cabinet: Cabinet, perform: Perform = perform, procedure: tuple[Step, ...] = PROCEDURE) -> Standing:
+async def migrate(
+    run: Run, cabinet: Cabinet, perform: Perform = perform, procedure: tuple[Step, ...] = PROCEDURE
+) -> Standing:
     """One cabinet, under its lease, as far as it will go now. Raises CabinetTaken while another process has it."""
     fence = await run.ledger.take_lease(cabinet.code, run.owner, run.clock())
     try:
@@ -104,7 +107,9 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
         raise
     await let_users_in(cabinet_run, perform, done)
     open_steps = [step.name for step in cabinet_run.procedure if step.name not in done]
-    return standing(cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=run.stop.is_set())
+    return standing(
+        cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=run.stop.is_set()
+    )
 
 
 async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]) -> None:
@@ -118,10 +123,16 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
         for step in section:
             await _know(cabinet_run, step)
         if await cabinet_run.synchronisation_runs():
-            _stay_locked(cabinet_run, "a synchronisation is running: users stay locked out until it ends; run again to watch it and let them in")
+            _stay_locked(
+                cabinet_run,
+                "a synchronisation is running: users stay locked out until it ends; run again to watch it and let them in",
+            )
             return
     except RemoteError as error:
-        _stay_locked(cabinet_run, f"users may still be locked out, and it cannot be observed whether a synchronisation runs ({error})")
+        _stay_locked(
+            cabinet_run,
+            f"users may still be locked out, and it cannot be observed whether a synchronisation runs ({error})",
+        )
         return
     entry = await perform(cabinet_run, reopen)
     if entry.state is State.DONE:

@@ -1,8 +1,18 @@
 """What was done, to whom, when and with what outcome. Append-only; the only room that knows SQL."""
 
 from bascule.ledger.entries import Entry, EntryKind, first_broken
-from bascule.ledger.ledger import Ledger, StoredInventory
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
+from bascule.ledger.ledger import Ledger, StoredInventory
 from bascule.ledger.owners import Owner, this_process
 
-__all__ = ["HEARTBEAT_SECONDS", "LEASE_SECONDS", "Entry", "EntryKind", "Ledger", "Owner", "StoredInventory", "first_broken", "this_process"]
+__all__ = [
+    "HEARTBEAT_SECONDS",
+    "LEASE_SECONDS",
+    "Entry",
+    "EntryKind",
+    "Ledger",
+    "Owner",
+    "StoredInventory",
+    "first_broken",
+    "this_process",
+]

@@ -114,9 +114,8 @@ def canonical(entry: Entry) -> str:
 
 def first_broken(entries: Iterable[Entry]) -> Entry | None:
     """The first entry of one cabinet's chain, in order, that was changed, moved, or lost its predecessor."""
-    previous, seq = GENESIS, 0
-    for entry in entries:
-        seq += 1
+    previous = GENESIS
+    for seq, entry in enumerate(entries, start=1):
         if (entry.seq, entry.previous) != (seq, previous) or entry.hash != digest(entry):
             return entry
         previous = entry.hash

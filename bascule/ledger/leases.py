@@ -36,21 +36,31 @@ def take(connection: Connection, cabinet: str, owner: Owner, now: datetime, seco
         connection.execute(insert(lease).values(cabinet=cabinet, **values))
         return 1
     # The fence in the condition: of two who read the same row, only one changes it.
-    changed = connection.execute(update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == held.fence).values(**values))
+    changed = connection.execute(
+        update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == held.fence).values(**values)
+    )
     if changed.rowcount != 1:
         raise CabinetTaken(f"{cabinet}: another process took this cabinet at the same moment", until=seconds)
-    return held.fence + 1
+    return int(held.fence) + 1
 
 
 def renew(connection: Connection, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> None:
     """A heartbeat for everything that this owner holds, in one statement. A lease that lasts longer already is not cut short."""
     until = now + timedelta(seconds=seconds)
-    connection.execute(update(lease).where(lease.c.owner == owner.id, lease.c.expires_at < until, lease.c.expires_at > now).values(heartbeat_at=now, expires_at=until))
+    connection.execute(
+        update(lease)
+        .where(lease.c.owner == owner.id, lease.c.expires_at < until, lease.c.expires_at > now)
+        .values(heartbeat_at=now, expires_at=until)
+    )
 
 
 def outlive(connection: Connection, cabinet: str, fence: int, until: datetime) -> None:
     """Makes a lease last at least until then: before an act that may take longer than the lease."""
-    connection.execute(update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == fence, lease.c.expires_at < until).values(expires_at=until))
+    connection.execute(
+        update(lease)
+        .where(lease.c.cabinet == cabinet, lease.c.fence == fence, lease.c.expires_at < until)
+        .values(expires_at=until)
+    )
 
 
 def let_go(connection: Connection, cabinet: str, fence: int, now: datetime) -> None:

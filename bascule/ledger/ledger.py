@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -89,7 +89,11 @@ class Ledger:
         def store(connection: Connection) -> None:
             known = connection.execute(select(tables.evidence.c.hash).where(tables.evidence.c.hash == name)).first()
             if known is None:
-                connection.execute(insert(tables.evidence).values(hash=name, cabinet=cabinet, what=what, at=at, content=zlib.compress(content, 3)))
+                connection.execute(
+                    insert(tables.evidence).values(
+                        hash=name, cabinet=cabinet, what=what, at=at, content=zlib.compress(content, 3)
+                    )
+                )
 
         self._open_writer.call_later(store)
         return name
@@ -98,11 +102,17 @@ class Ledger:
         """Rows are added, never changed: the same content stored again is a new row only if another came between."""
 
         def store(connection: Connection) -> None:
-            newest = connection.execute(select(tables.inventory.c.digest).order_by(tables.inventory.c.id.desc()).limit(1)).scalar()
+            newest = connection.execute(
+                select(tables.inventory.c.digest).order_by(tables.inventory.c.id.desc()).limit(1)
+            ).scalar()
             if newest != stored.digest:
                 connection.execute(
                     insert(tables.inventory).values(
-                        digest=stored.digest, at=stored.at, who=stored.who, source=stored.source, content=dict(stored.content)
+                        digest=stored.digest,
+                        at=stored.at,
+                        who=stored.who,
+                        source=stored.source,
+                        content=dict(stored.content),
                     )
                 )
 
@@ -112,7 +122,9 @@ class Ledger:
 
     async def take_lease(self, cabinet: str, owner: Owner, now: datetime, seconds: float = leases.LEASE_SECONDS) -> int:
         """The fencing number under which this owner may now act. Raises CabinetTaken."""
-        fence: int = await self._open_writer.call(lambda connection: leases.take(connection, cabinet, owner, now, seconds))
+        fence: int = await self._open_writer.call(
+            lambda connection: leases.take(connection, cabinet, owner, now, seconds)
+        )
         return fence
 
     async def renew_leases(self, owner: Owner, now: datetime, seconds: float = leases.LEASE_SECONDS) -> None:
@@ -129,13 +141,17 @@ class Ledger:
 
     def history(self, cabinet: str) -> tuple[Entry, ...]:
         """Every entry of one cabinet, oldest first."""
-        return tuple(self._entries(select(tables.entry).where(tables.entry.c.cabinet == cabinet).order_by(tables.entry.c.seq)))
+        return tuple(
+            self._entries(select(tables.entry).where(tables.entry.c.cabinet == cabinet).order_by(tables.entry.c.seq))
+        )
 
     async def history_soon(self, cabinet: str) -> tuple[Entry, ...]:
         """The same, without holding up the event loop."""
         return await asyncio.to_thread(self.history, cabinet)
 
-    def histories(self, cabinets: Sequence[str], kinds: Iterable[EntryKind] = tuple(EntryKind)) -> dict[str, tuple[Entry, ...]]:
+    def histories(
+        self, cabinets: Sequence[str], kinds: Iterable[EntryKind] = tuple(EntryKind)
+    ) -> dict[str, tuple[Entry, ...]]:
         """The same for many cabinets, in few queries. Who has no entry has an empty history."""
         found: defaultdict[str, list[Entry]] = defaultdict(list)
         wanted = [kind.value for kind in kinds]
@@ -147,17 +163,23 @@ class Ledger:
 
     def of_wave(self, wave: str, kinds: Iterable[EntryKind] = tuple(EntryKind)) -> list[Entry]:
         """The entries of a wave's cabinets, in the order they were written."""
-        query = select(tables.entry).where(tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds]))
+        query = select(tables.entry).where(
+            tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds])
+        )
         return list(self._entries(query.order_by(tables.entry.c.id)))
 
     def waves(self) -> tuple[str, ...]:
         """The waves that have been planned or run, by name."""
         with self._read() as connection:
-            return tuple(connection.execute(select(tables.entry.c.wave).distinct().order_by(tables.entry.c.wave)).scalars())
+            return tuple(
+                connection.execute(select(tables.entry.c.wave).distinct().order_by(tables.entry.c.wave)).scalars()
+            )
 
     def last_run(self, wave: str) -> str | None:
         with self._read() as connection:
-            query = select(tables.entry.c.run).where(tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value)
+            query = select(tables.entry.c.run).where(
+                tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value
+            )
             return connection.execute(query.order_by(tables.entry.c.id.desc()).limit(1)).scalar()
 
     def owing_a_reopen(self) -> tuple[str, ...]:
@@ -180,12 +202,16 @@ class Ledger:
             query = query.where(tables.inventory.c.digest == digest)
         with self._read() as connection:
             row = connection.execute(query).one_or_none()
-        return row and StoredInventory(digest=row.digest, at=row.at, who=row.who, source=row.source, content=row.content)
+        if row is None:
+            return None
+        return StoredInventory(digest=row.digest, at=row.at, who=row.who, source=row.source, content=row.content)
 
     def kept(self, name: str) -> bytes | None:
         """A list by its hash; None if it was purged."""
         with self._read() as connection:
-            content = connection.execute(select(tables.evidence.c.content).where(tables.evidence.c.hash == name)).scalar()
+            content = connection.execute(
+                select(tables.evidence.c.content).where(tables.evidence.c.hash == name)
+            ).scalar()
         return zlib.decompress(content) if content is not None else None
 
     def _entries(self, query: Select[Any]) -> Iterator[Entry]:
@@ -219,5 +245,3 @@ class Ledger:
 def _in_groups(cabinets: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(cabinets), AT_ONCE):
         yield cabinets[start : start + AT_ONCE]
-
-

@@ -25,7 +25,13 @@ class Owner:
 
 
 def this_process() -> Owner:
-    return Owner(id=uuid.uuid4().hex, host=socket.gethostname(), boot=boot_id(), pid=os.getpid(), process_started=start_of(os.getpid()) or 0)
+    return Owner(
+        id=uuid.uuid4().hex,
+        host=socket.gethostname(),
+        boot=boot_id(),
+        pid=os.getpid(),
+        process_started=start_of(os.getpid()) or 0,
+    )
 
 
 def is_provably_dead(owner: Owner) -> bool:

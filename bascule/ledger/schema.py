@@ -23,12 +23,17 @@ def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) ->
     try:
         parsed = make_url(url)
     except ArgumentError as wrong:
-        raise LedgerUnreachable(f"{url!r} is not a database address", remedy="set BASCULE_LEDGER_URL, for example sqlite:///.bascule/ledger.db") from wrong
+        raise LedgerUnreachable(
+            f"{url!r} is not a database address",
+            remedy="set BASCULE_LEDGER_URL, for example sqlite:///.bascule/ledger.db",
+        ) from wrong
     if parsed.get_backend_name() != "sqlite":
         try:
             return create_engine(parsed, pool_size=1 if writes else 5, pool_pre_ping=True)
         except (NoSuchModuleError, ModuleNotFoundError) as missing:
-            raise LedgerUnreachable(f"No driver is installed for {parsed.drivername}", remedy="pip install 'bascule[postgres]'") from missing
+            raise LedgerUnreachable(
+                f"No driver is installed for {parsed.drivername}", remedy="pip install 'bascule[postgres]'"
+            ) from missing
     if parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
         _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed, connect_args={"timeout": busy_seconds, "check_same_thread": False})
@@ -56,7 +61,8 @@ def ensure_revision(engine: Engine) -> None:
         upgrade(engine)
     elif found != REVISION and found in known_revisions():
         raise LedgerOlder(
-            f"The ledger has revision {found}, this version of Bascule needs {REVISION}", remedy="back it up, then run: bascule ledger upgrade"
+            f"The ledger has revision {found}, this version of Bascule needs {REVISION}",
+            remedy="back it up, then run: bascule ledger upgrade",
         )
     elif found != REVISION:
         raise LedgerNewer(
@@ -75,7 +81,9 @@ def revision_of(engine: Engine) -> str | None:
     except DBAPIError as trouble:
         raise in_words(trouble) from trouble
     if tables:
-        raise LedgerUnreachable("The database is not a ledger: it holds other tables", remedy="check BASCULE_LEDGER_URL")
+        raise LedgerUnreachable(
+            "The database is not a ledger: it holds other tables", remedy="check BASCULE_LEDGER_URL"
+        )
     return None
 
 
@@ -110,4 +118,6 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as trouble:
-        raise LedgerUnreachable(f"The ledger's folder {folder} cannot be made ({trouble.strerror})", remedy="check BASCULE_LEDGER_URL") from trouble
+        raise LedgerUnreachable(
+            f"The ledger's folder {folder} cannot be made ({trouble.strerror})", remedy="check BASCULE_LEDGER_URL"
+        ) from trouble

@@ -20,6 +20,9 @@ from bascule.ledger.trouble import in_words
 
 Deliver = Callable[[Any, BaseException | None], None]
 
+TRIES = 5
+"""Attempts at one group, when other processes write to the same chains at the same moment."""
+
 GROUP = 500
 """Writes taken into one transaction at most, so that nobody waits for somebody else's flood."""
 
@@ -98,7 +101,7 @@ class Writer:
     def _write(self, group: list[Append | Call]) -> None:
         try:
             answers = self._in_one_transaction(group)
-        except Exception as trouble:
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, it is delivered to those who wait, who raise it
             if len(group) > 1:
                 # One of them may be at fault; the others must not suffer for it.
                 for item in group:
@@ -114,14 +117,15 @@ class Writer:
                 self._lost = error
 
     def _in_one_transaction(self, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
-        for _ in range(5):
+        for again in range(TRIES):
             try:
                 with self._engine.begin() as connection:
                     return _carry_out(connection, group)
-            except IntegrityError as conflict:
+            except IntegrityError:
                 # On PostgreSQL another process may have taken the same place in a chain: read the heads again.
-                last = conflict
-        raise last
+                if again + 1 == TRIES:
+                    raise
+        raise AssertionError("unreachable")
 
 
 def _carry_out(connection: Connection, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
@@ -153,7 +157,14 @@ def _append(connection: Connection, items: list[Append]) -> list[tuple[Any, Base
     for item in items:
         stale = [entry for entry in item.entries if entry.fence and fences.get(entry.cabinet) != entry.fence]
         if stale:
-            answers.append((None, LeaseLost(f"{stale[0].cabinet}: another process took this cabinet over; nothing more was written for it")))
+            answers.append(
+                (
+                    None,
+                    LeaseLost(
+                        f"{stale[0].cabinet}: another process took this cabinet over; nothing more was written for it"
+                    ),
+                )
+            )
             continue
         placed = []
         for entry in item.entries:
@@ -187,7 +198,9 @@ def heads_of(connection: Connection, cabinets: set[str]) -> dict[str, tuple[int,
 def _fences_of(connection: Connection, cabinets: set[str]) -> dict[str, int]:
     if not cabinets:
         return {}
-    found = connection.execute(select(tables.lease.c.cabinet, tables.lease.c.fence).where(tables.lease.c.cabinet.in_(cabinets)))
+    found = connection.execute(
+        select(tables.lease.c.cabinet, tables.lease.c.fence).where(tables.lease.c.cabinet.in_(cabinets))
+    )
     return {row.cabinet: row.fence for row in found}
 
 

@@ -1,0 +1,91 @@
+"""Which wave, and which of its cabinets. Nothing is ever meant by an empty selection."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from bascule.errors import BasculeError
+from bascule.model import Cabinet, Lifecycle, Outcome
+
+DONE = frozenset({Outcome.OK, Outcome.OK_WITH_RESERVATIONS, Outcome.EXCLUDED, Outcome.PARTIAL})
+"""Outcomes that a re-run leaves alone unless it is told otherwise."""
+
+WAITING, PAUSED, NOT_STARTED = "waiting", "paused", "not-started"
+WORDS = (*(outcome.value for outcome in Outcome if outcome is not Outcome.NONE), WAITING, PAUSED, NOT_STARTED)
+"""What `--only` understands."""
+
+
+class NotChosen(BasculeError):
+    """The selection names nothing that exists."""
+
+
+class Stands(Protocol):
+    """Where a cabinet stands, as the ledger has it."""
+
+    @property
+    def lifecycle(self) -> Lifecycle: ...
+
+    @property
+    def outcome(self) -> Outcome: ...
+
+
+def wave_of(cabinets: Sequence[Cabinet], asked: str | None) -> str:
+    """The wave that was asked for, or the only one there is."""
+    waves = sorted({cabinet.wave for cabinet in cabinets})
+    if asked is None:
+        if len(waves) == 1:
+            return waves[0]
+        raise NotChosen(f"The inventory has {len(waves)} waves: {', '.join(waves)}", remedy="say which with --wave")
+    if asked not in waves:
+        raise NotChosen(
+            f"The inventory has no wave {asked!r}{_did_you_mean(asked, waves)}", remedy=f"waves: {', '.join(waves)}"
+        )
+    return asked
+
+
+def in_wave(cabinets: Iterable[Cabinet], wave: str) -> tuple[Cabinet, ...]:
+    return tuple(cabinet for cabinet in cabinets if cabinet.wave == wave)
+
+
+def selected(
+    cabinets: Sequence[Cabinet], standing: Mapping[str, Stands], *, only: Sequence[str] = (), codes: Sequence[str] = ()
+) -> tuple[Cabinet, ...]:
+    """A re-run's cabinets: those named, else those the words name, else all that are not done. Raises NotChosen."""
+    unknown = [word for word in only if word not in WORDS]
+    if unknown:
+        raise NotChosen(
+            f"--only does not know {unknown[0]!r}{_did_you_mean(unknown[0], WORDS)}",
+            remedy=f"words: {', '.join(WORDS)}",
+        )
+    known = {cabinet.code: cabinet for cabinet in cabinets}
+    missing = [code for code in codes if code not in known]
+    if missing:
+        raise NotChosen(
+            f"No cabinet {missing[0]!r} in this wave{_did_you_mean(missing[0], known)}",
+            remedy="see: bascule status --wave W",
+        )
+    named = [known[code] for code in dict.fromkeys(codes)] if codes else list(cabinets)
+    if only:
+        named = [cabinet for cabinet in named if _word_of(standing[cabinet.code]) in only]
+    elif not codes:
+        named = [cabinet for cabinet in named if standing[cabinet.code].outcome not in DONE]
+    return tuple(named)
+
+
+def _word_of(standing: Stands) -> str:
+    if standing.outcome is not Outcome.NONE:
+        return standing.outcome.value
+    match standing.lifecycle:
+        case Lifecycle.WAITING:
+            return WAITING
+        case Lifecycle.PAUSED | Lifecycle.RUNNING:
+            return PAUSED
+        case _:
+            return NOT_STARTED
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,201 @@
+"""Every setting, parsed once. A misspelt key, variable or file is an error, never a default."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bascule.errors import BasculeError
+from bascule.model import System
+
+ENVIRONMENTS = Path(__file__).parent / "environments"
+DEFAULT_ENVIRONMENT = "sandbox"
+PREFIX = "BASCULE_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+OUTSIDE = frozenset({"BASCULE_ENVIRONMENT"})
+"""Variables of ours that are no setting."""
+
+
+class SettingsRefused(BasculeError):
+    """The settings are not right."""
+
+
+def _secret_reference(value: str) -> str:
+    kind, _, name = value.partition(":")
+    if kind not in ("env", "prefect") or not name:
+        # Never shows the value: it may be the secret itself.
+        raise ValueError(
+            "is no reference to a secret; write env:NAME or prefect:BLOCK, and keep the secret out of files"
+        )
+    return value
+
+
+SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SystemSettings(Part):
+    """How one of the three systems is reached."""
+
+    connector: str | None = Field(
+        None, description="http; operator, extracts and operator+extracts come with a later version"
+    )
+    url: str | None = Field(None, description="where the http agent answers")
+    client_id: str = Field("bascule", description="who Bascule is to the agent")
+    client_secret: SecretReference | None = Field(None, description="env:NAME or prefect:BLOCK; none for the sandbox")
+    connections: PositiveInt = Field(20, description="open connections at most")
+    requests_per_second: PositiveFloat | None = Field(
+        None, description="what the agent may be asked at most; none: no limit"
+    )
+
+
+class RetrySettings(Part):
+    """Attempts at what time may mend: errors of the classes transient and throttled."""
+
+    attempts: PositiveInt = Field(5, description="attempts at a step, the first included")
+    first: PositiveFloat = Field(1.0, description="seconds before the second attempt; then twice as long each time")
+    longest: PositiveFloat = Field(60.0, description="seconds between two attempts at most")
+
+
+class PaceSettings(Part):
+    """How long the engine waits for what, in seconds."""
+
+    act_timeout: PositiveFloat = Field(30.0, description="until a write that has not been answered is unknown")
+    settle: PositiveFloat = Field(
+        30.0, description="after silence, until the remote is believed that it never received a write"
+    )
+    poll: PositiveFloat = Field(5.0, description="between two looks at what is under way")
+    patience_at_most: float = Field(
+        900.0, ge=0, description="how long a step goes on looking before it ends waiting, at most"
+    )
+    target_within: PositiveFloat = Field(180.0, description="how long users stay locked out for S4A's lists to be read")
+    retry: RetrySettings = RetrySettings()
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
+
+    environment: str
+    ledger_url: str | None = Field(None, description="SQLAlchemy URL of the ledger")
+    out: Path = Field(Path(".bascule/runs"), description="where run folders go")
+    prefect_home: Path = Field(
+        Path(".bascule/prefect"), description="where Bascule's own Prefect server lives, if none is configured"
+    )
+    plays_person: bool = Field(
+        False, description="the sandbox does what a person would do; only in the environment sandbox"
+    )
+    concurrency: PositiveInt = Field(20, description="cabinets at once, where a wave does not say")
+    operators: tuple[str, ...] = Field((), description="who may answer and approve, by name")
+    my_sage: SystemSettings = SystemSettings()
+    ge: SystemSettings = SystemSettings()
+    s4a: SystemSettings = SystemSettings()
+    pace: PaceSettings = PaceSettings()
+
+    def system(self, system: System) -> SystemSettings:
+        found: SystemSettings = getattr(self, system.value)
+        return found
+
+    @model_validator(mode="after")
+    def only_the_sandbox_plays_a_person(self) -> Settings:
+        if self.plays_person and self.environment != "sandbox":
+            raise ValueError(
+                "plays_person is for the environment sandbox only: elsewhere people do what only people may do"
+            )
+        hosts = {urlsplit(self.system(system).url or "").hostname for system in System} - {None}
+        if self.plays_person and not hosts <= set(LOOPBACK):
+            raise ValueError(
+                f"plays_person needs every system on this machine, not on {', '.join(sorted(str(h) for h in hosts - set(LOOPBACK)))}"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # A variable wins over the environment's file, which is handed in as the initial values.
+        return env_settings, init_settings
+
+
+def read_settings(environment: str | None = None) -> Settings:
+    """The settings of an environment, by name, or by the path of a TOML file. Raises SettingsRefused."""
+    name = environment or os.environ.get("BASCULE_ENVIRONMENT") or DEFAULT_ENVIRONMENT
+    _refuse_misspelt_variables(os.environ)
+    path = _file_of(name)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
+        raise SettingsRefused(f"{path}: cannot be read ({trouble})") from trouble
+    try:
+        return Settings(**(values | {"environment": path.stem if name.endswith(".toml") else name}))
+    except ValidationError as wrong:
+        raise SettingsRefused("\n".join(_in_words(wrong, path))) from None
+
+
+def names_of_settings(model: type[BaseModel] = Settings, before: str = "") -> Iterator[str]:
+    """Every setting by its dotted name, groups included."""
+    for name, field in model.model_fields.items():
+        dotted = f"{before}{name}"
+        yield dotted
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from names_of_settings(kind, f"{dotted}.")
+
+
+def _file_of(name: str) -> Path:
+    path = Path(name) if name.endswith(".toml") else ENVIRONMENTS / f"{name}.toml"
+    if path.is_file() and (name.endswith(".toml") or path.parent == ENVIRONMENTS):
+        return path
+    known = sorted(file.stem for file in ENVIRONMENTS.glob("*.toml"))
+    raise SettingsRefused(
+        f"There is no environment {name!r}{_did_you_mean(name, known)}",
+        remedy=f"use one of {', '.join(known)}, or the path of a TOML file",
+    )
+
+
+def _refuse_misspelt_variables(variables: Mapping[str, str]) -> None:
+    known = {f"{PREFIX}{name.replace('.', '__').upper()}" for name in names_of_settings()} | OUTSIDE
+    wrong = sorted(name for name in variables if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if wrong:
+        raise SettingsRefused("\n".join(f"{name}: no such setting{_did_you_mean(name, known)}" for name in wrong))
+
+
+def _in_words(wrong: ValidationError, path: Path) -> Iterator[str]:
+    names = list(names_of_settings())
+    for error in wrong.errors():
+        dotted = ".".join(str(part) for part in error["loc"])
+        variable = f"{PREFIX}{dotted.replace('.', '__').upper()}"
+        where = variable if variable in os.environ else f"{path}"
+        if error["type"] == "extra_forbidden":
+            yield f"{where}: {dotted}: no such setting{_did_you_mean(dotted, names)}"
+        else:
+            yield f"{where}: {dotted or 'settings'}: {error['msg'].removeprefix('Value error, ')}"
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
