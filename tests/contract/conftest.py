@@ -66,10 +66,10 @@ class Recorder(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         answer = await self._inner.handle_async_request(request)
-        copy = httpx.Response(answer.status_code, headers=answer.headers, content=await answer.aread())
-        raw = copy.content
-        headers = [(name, value) for name, value in answer.headers.multi_items() if name != "content-encoding"]
-        copy = httpx.Response(answer.status_code, headers=headers, content=raw)
+        unpacked = await answer.aread()
+        for name in ("content-encoding", "content-length"):
+            answer.headers.pop(name, None)
+        copy = httpx.Response(answer.status_code, headers=answer.headers, content=unpacked)
         self.passed.append((request, copy))
         return copy
 
