@@ -68,5 +68,11 @@ def let_go(connection: Connection, cabinet: str, fence: int, now: datetime) -> N
     connection.execute(update(lease).where(lease.c.cabinet == cabinet, lease.c.fence == fence).values(expires_at=now))
 
 
+def held(connection: Connection, now: datetime) -> frozenset[str]:
+    """The cabinets whose lease has not expired and whose owner is not provably dead."""
+    rows = connection.execute(select(lease).where(lease.c.expires_at > now)).all()
+    return frozenset(row.cabinet for row in rows if not is_provably_dead(_owner_of(row)))
+
+
 def _owner_of(row: Row[tuple[object, ...]]) -> Owner:
     return Owner(id=row.owner, host=row.host, boot=row.boot, pid=row.pid, process_started=row.process_started)

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Select, func, insert, select
@@ -21,7 +21,7 @@ from bascule.ledger.owners import Owner
 from bascule.ledger.rows import entry_of
 from bascule.ledger.schema import BUSY_SECONDS, engine_for, ensure_revision
 from bascule.ledger.trouble import in_words
-from bascule.ledger.writer import Writer
+from bascule.ledger.writer import Writer, heads_of
 
 AT_ONCE = 500
 """Codes named in one query: SQLite and PostgreSQL both bound the number of parameters."""
@@ -181,6 +181,19 @@ class Ledger:
                 tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value
             )
             return connection.execute(query.order_by(tables.entry.c.id.desc()).limit(1)).scalar()
+
+    def heads(self, cabinets: Sequence[str]) -> dict[str, tuple[int, str]]:
+        """Number and hash of the last entry of each chain."""
+        found: dict[str, tuple[int, str]] = {}
+        with self._read() as connection:
+            for codes in _in_groups(cabinets):
+                found |= heads_of(connection, set(codes))
+        return found
+
+    def at_work(self) -> frozenset[str]:
+        """Cabinets that a process, as far as can be known, is working on now."""
+        with self._read() as connection:
+            return leases.held(connection, datetime.now(UTC))
 
     def owing_a_reopen(self) -> tuple[str, ...]:
         """Cabinets whose last lock-out intent no reopen proof follows."""

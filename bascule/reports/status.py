@@ -1,0 +1,189 @@
+"""Where a wave stands, as the ledger has it. Two queries, whatever its size."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bascule.errors import BasculeError
+from bascule.ledger import Entry, EntryKind, Ledger
+from bascule.model import Lifecycle, Outcome, grade
+
+KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
+
+NEXT_ACTION = {
+    Lifecycle.PLANNED: "run the wave",
+    Lifecycle.READY: "run the wave",
+    Lifecycle.RUNNING: "wait: a run is at work on it",
+    Lifecycle.WAITING: "see the reason, then re-run",
+    Lifecycle.PAUSED: "run again: what is proven is not done twice",
+}
+GRAVITY = tuple(Outcome)
+"""From worst to best: what needs somebody comes first."""
+
+
+class DoesNotAddUp(BasculeError):
+    """The outcomes of a wave do not add up to its planned cabinets. Nothing is reported rather than something wrong."""
+
+
+class NoSuchWave(BasculeError):
+    """The ledger knows no such wave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CabinetStatus:
+    """One cabinet. `attempts` counts how often a run took it up; instants are those of its first and its last run."""
+
+    code: str
+    lifecycle: Lifecycle
+    outcome: Outcome
+    step: str | None
+    reason: str | None
+    error_class: str | None
+    error_signature: str | None
+    next_action: str | None
+    owner: str | None
+    attempts: int
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        plain = asdict(self)
+        return plain | {"started_at": _instant(self.started_at), "ended_at": _instant(self.ended_at)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStatus:
+    """A wave. That planned = the sum of all outcomes is checked when it is made."""
+
+    wave: str
+    planned: int
+    cabinets: tuple[CabinetStatus, ...]
+
+    def __post_init__(self) -> None:
+        if self.planned != sum(self.outcomes.values()) or self.planned != len({c.code for c in self.cabinets}):
+            raise DoesNotAddUp(
+                f"Wave {self.wave}: {self.planned} cabinets planned, {sum(self.outcomes.values())} accounted for"
+            )
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """How many cabinets ended how, worst first; words that no cabinet has are left out."""
+        counted = Counter(cabinet.outcome for cabinet in self.cabinets)
+        return {outcome: counted[outcome] for outcome in GRAVITY if counted[outcome]}
+
+    @property
+    def grade(self) -> Outcome:
+        return grade(self.outcomes)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "wave": self.wave,
+            "planned": self.planned,
+            "grade": self.grade.value,
+            "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
+            "cabinets": [cabinet.as_json() for cabinet in self.cabinets],
+        }
+
+
+def status_of(ledger: Ledger, wave: str) -> WaveStatus:
+    """Cabinets in the order of their codes. Raises NoSuchWave, or DoesNotAddUp."""
+    entries = ledger.of_wave(wave, KINDS)
+    planned = {entry.cabinet: entry for entry in entries if entry.kind is EntryKind.PLANNED}
+    if not planned:
+        raise _no_such_wave(wave, ledger.waves())
+    of_cabinet: dict[str, list[Entry]] = {code: [] for code in planned}
+    for entry in entries:
+        if entry.kind is not EntryKind.PLANNED and entry.cabinet in of_cabinet:
+            of_cabinet[entry.cabinet].append(entry)
+    at_work = ledger.at_work()
+    cabinets = tuple(
+        _cabinet(planned[code], runs, at_work=code in at_work) for code, runs in sorted(of_cabinet.items())
+    )
+    return WaveStatus(wave=wave, planned=len(planned), cabinets=cabinets)
+
+
+def wave_table(status: WaveStatus, limit: int = 200) -> list[dict[str, Any]]:
+    """For Prefect's pages: the totals, then who needs somebody, worst first, at most `limit` of them."""
+    open_cabinets = [cabinet for cabinet in status.cabinets if cabinet.outcome not in (Outcome.OK, Outcome.EXCLUDED)]
+    open_cabinets.sort(key=lambda cabinet: (GRAVITY.index(cabinet.outcome), cabinet.code))
+    totals = {
+        "cabinet": f"all {status.planned}",
+        "outcome": _totals(status),
+        "step": "",
+        "reason": "",
+        "next": f"grade: {status.grade}",
+    }
+    rows = [
+        {
+            "cabinet": c.code,
+            "outcome": word_of(c),
+            "step": c.step or "",
+            "reason": c.reason or "",
+            "next": c.next_action or "",
+        }
+        for c in open_cabinets[:limit]
+    ]
+    rest = len(open_cabinets) - len(rows)
+    more = (
+        [{"cabinet": f"… and {rest} more", "outcome": "", "step": "", "reason": "", "next": "see failed.csv"}]
+        if rest
+        else []
+    )
+    return [totals, *rows, *more]
+
+
+def word_of(cabinet: CabinetStatus) -> str:
+    """One word for people: the outcome, or where the cabinet is while it has none."""
+    return cabinet.outcome.value if cabinet.outcome is not Outcome.NONE else cabinet.lifecycle.value
+
+
+def _totals(status: WaveStatus) -> str:
+    return ", ".join(f"{count} {outcome}" for outcome, count in status.outcomes.items())
+
+
+def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> CabinetStatus:
+    began = [entry for entry in runs if entry.kind is EntryKind.BEGAN]
+    last = runs[-1] if runs else planned
+    lifecycle, outcome = last.lifecycle or Lifecycle.PLANNED, last.outcome or Outcome.NONE
+    step, reason = last.step, last.reason
+    if last.kind is EntryKind.BEGAN and not at_work:
+        lifecycle, reason = Lifecycle.PAUSED, "its run ended without a word: killed, or the machine went down"
+    if not runs and planned.evidence.get("excluded"):
+        lifecycle, outcome, reason = Lifecycle.ENDED, Outcome.EXCLUDED, planned.reason
+    done = outcome in (Outcome.OK, Outcome.EXCLUDED)
+    return CabinetStatus(
+        code=planned.cabinet,
+        lifecycle=lifecycle,
+        outcome=outcome,
+        step=step,
+        reason=reason or None,
+        error_class=last.error_class.value if last.error_class else None,
+        error_signature=last.error_signature,
+        next_action=None
+        if done
+        else last.evidence.get("remedy") or NEXT_ACTION.get(lifecycle) or "see the reason, then re-run",
+        owner=planned.evidence.get("owner"),
+        attempts=len(began),
+        started_at=began[0].at if began else None,
+        ended_at=last.at if last.kind is EntryKind.ENDED else None,
+    )
+
+
+def _no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
+    near = difflib.get_close_matches(wave, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    remedy = (
+        f"waves in this ledger: {', '.join(known)}"
+        if known
+        else "this ledger holds no wave yet: bascule run --inventory FILE"
+    )
+    return NoSuchWave(f"The ledger knows no wave {wave!r}{hint}", remedy=remedy)
+
+
+def _instant(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
