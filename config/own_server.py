@@ -94,8 +94,7 @@ class OwnServer:
     def gets_ready(self) -> bool:
         """Waits for its answer: it may have been started by a run that was killed since, or be busy. False: dead or stuck."""
         patience = ANSWERS_WITHIN if self.was_ready else self.started_at + READY_WITHIN - time.time()
-        _in_time(lambda: self.answers() or not self.process.is_alive(), patience)
-        return self.process.is_alive() and self.answers()
+        return _in_time(lambda: self.answers() or not self.process.is_alive(), patience) and self.process.is_alive()
 
 
 class Home:
@@ -167,6 +166,7 @@ class Home:
                 # Ctrl-C is for the run. The server is needed until the run has recorded how it ended.
                 start_new_session=True,
             )
+        _children.append(child)
         process = Process.of(child.pid)
         if process is not None:
             server = OwnServer(port, process, started_at=time.time(), keep=keep)
@@ -192,6 +192,8 @@ class Home:
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{self._database}",
             "PREFECT_SERVER_API_HOST": "127.0.0.1",
             "PREFECT_SERVER_API_PORT": str(port),
+            # What it says when it does not start is read from its log, and would be broken into lines.
+            "COLUMNS": "500",
             # By default any web page open in the operator's browser may call the API.
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
         }
@@ -221,6 +223,8 @@ class Home:
 
     def _end(self, server: OwnServer) -> None:
         server.process.end()
+        for child in _children:
+            child.poll()
         self._record.unlink(missing_ok=True)
 
     def _copied_tables(self) -> bool:
@@ -259,6 +263,10 @@ class Home:
         # The kernel frees it when its holder is killed.
         with _locked(self.folder / "server.lock", fcntl.LOCK_EX):
             yield
+
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Servers that this process started, some to outlive it: Python warns of a child whose object is gone before it has ended."""
 
 
 def _locked(path: Path, how: int) -> IO[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import TERMINAL_STATES
 
@@ -25,6 +26,8 @@ class Stored:
     expected: int
     ended: int
     known: int
+    problem: str = ""
+    """Why Prefect could not be asked any further."""
 
     @property
     def is_complete(self) -> bool:
@@ -37,6 +40,7 @@ class Stored:
         return (
             f"Prefect has stored {self.ended} of {self.expected} task runs: {absent} are absent from its pages and"
             f" {running} are shown as running. The ledger and the report are complete."
+            + (f" ({self.problem})" if self.problem else "")
         )
 
 
@@ -47,12 +51,19 @@ async def until_stored(flow_run_id: UUID, expected_task_runs: int, timeout: floa
     """
     deadline = time.monotonic() + timeout
     pause = FIRST_LOOK
-    async with get_client() as client:
-        while (ended := await _count(client, flow_run_id, ENDED)) < expected_task_runs and time.monotonic() < deadline:
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, LAST_LOOK)
-        known = ended if ended >= expected_task_runs else await _count(client, flow_run_id)
-    return Stored(expected=expected_task_runs, ended=ended, known=known)
+    ended = known = 0
+    try:
+        async with get_client() as client:
+            while (
+                ended := await _count(client, flow_run_id, ENDED)
+            ) < expected_task_runs and time.monotonic() < deadline:
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, LAST_LOOK)
+            known = ended if ended >= expected_task_runs else await _count(client, flow_run_id)
+    except httpx.HTTPError as error:
+        # A server that is gone costs a picture, not a run.
+        return Stored(expected_task_runs, ended, max(known, ended), problem=f"{type(error).__name__}: {error}")
+    return Stored(expected_task_runs, ended, known)
 
 
 async def _count(client: PrefectClient, flow_run_id: UUID, states: Sequence[str] | None = None) -> int:
