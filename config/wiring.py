@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import getpass
 import os
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Any
 
-from bascule.connectors import Remote
+from bascule.connectors import Health, Remote
 from bascule.connectors.http import HttpRemote
 from bascule.engine import Pace, RetryPolicy, Run
 from bascule.errors import BasculeError
-from bascule.ledger import Ledger, this_process
+from bascule.inventory import Inventory
+from bascule.inventory.stored import to_plain
+from bascule.ledger import Ledger, StoredInventory, this_process
 from bascule.model import Cabinet, System
+from bascule.reports import Published, publish
 from config.settings import PaceSettings, Settings, SystemSettings
 
 RemoteOf = Callable[[Cabinet, System], Remote]
@@ -48,6 +53,15 @@ async def remotes(settings: Settings) -> AsyncIterator[RemoteOf]:
             return opened[system]
 
         yield remote_of
+
+
+async def health_of(settings: Settings) -> tuple[Health, ...]:
+    """What each configured system answers when asked how it is."""
+    async with contextlib.AsyncExitStack() as stack:
+        opened = [
+            await stack.enter_async_context(_http(s, settings.system(s))) for s in System if settings.system(s).url
+        ]
+        return tuple(await asyncio.gather(*(remote.health() for remote in opened)))
 
 
 def refuse_what_is_not_wired(settings: Settings, cabinet: Cabinet, system: System) -> None:
@@ -94,6 +108,19 @@ def pace_of(pace: PaceSettings) -> Pace:
     )
 
 
+def published(settings: Settings, wave: str, run: str | None = None) -> Published:
+    """A wave's run folder, written from the ledger as it stands now."""
+    with open_ledger(settings, read_only=True) as ledger:
+        return publish(ledger, wave, settings.out, run)
+
+
+def stored_version(inventory: Inventory, *, at: datetime, who: str) -> StoredInventory:
+    """An inventory as a version that the ledger keeps."""
+    return StoredInventory(
+        digest=inventory.digest, at=at, who=who, source=inventory.source, content=to_plain(inventory)
+    )
+
+
 def current_user() -> str:
     """Who is at the keyboard, as the machine knows them."""
     try:
@@ -105,14 +132,19 @@ def current_user() -> str:
 def _http(system: System, chosen: SystemSettings) -> HttpRemote:
     assert chosen.url is not None
     reference = chosen.client_secret
-    return HttpRemote(
-        system,
-        chosen.url,
-        client_id=chosen.client_id,
-        secret=(lambda: secret_behind(reference)) if reference else None,
-        max_connections=chosen.connections,
-        rate=chosen.requests_per_second,
-    )
+    try:
+        return HttpRemote(
+            system,
+            chosen.url,
+            client_id=chosen.client_id,
+            secret=(lambda: secret_behind(reference)) if reference else None,
+            max_connections=chosen.connections,
+            rate=chosen.requests_per_second,
+        )
+    except ValueError as wrong:
+        raise NotConfigured(
+            f"The address of {system.value} is not right: {wrong}", remedy=f"set BASCULE_{system.value.upper()}__URL"
+        ) from wrong
 
 
 def secret_behind(reference: str) -> str:

@@ -46,7 +46,7 @@ async def migrate_in_prefect(run: Run, cabinet: Cabinet) -> Standing:
     job = Job(run, cabinet)
     current_job.set(job)
     await brake.let_go()
-    await take_through_procedure(cabinet.code, return_state=True)
+    await _state_of(take_through_procedure, cabinet.code)
     if job.error is not None:
         raise job.error
     assert job.standing is not None
@@ -59,8 +59,8 @@ async def perform_in_prefect(cabinet_run: CabinetRun, step: Step) -> Entry:
     job.cabinet_run = cabinet_run
     await brake.let_go()
     carry_out = carry_out_step.with_options(retries=cabinet_run.run.pace.retry.attempts - 1)
-    state = await carry_out(cabinet_run.cabinet.code, step.name, return_state=True)
-    error = state.data if isinstance(state.data, BasculeError) else await _error_of(state)
+    state = await _state_of(carry_out, cabinet_run.cabinet.code, step.name)
+    error = await _error_of(state)
     if error is not None:
         raise error
     return cabinet_run.last[step.name]
@@ -73,7 +73,7 @@ async def take_through_procedure(code: str) -> PrefectState[None]:
 
 async def is_worth_another(task: Task[..., Any], task_run: TaskRun, state: PrefectState[Any]) -> bool:
     # Async, because Prefect hands an async task's state to a plain function without its result (docs/prefect.md).
-    return isinstance(await state.result(raise_on_failure=False), TryAgain)
+    return isinstance(await state.aresult(raise_on_failure=False), TryAgain)
 
 
 @task(name="step", task_run_name="{code} / {step_name}", cache_policy=NO_CACHE, retry_condition_fn=is_worth_another)
@@ -127,9 +127,16 @@ async def _carried_out(job: Job, step: Step) -> Entry:
     raise TryAgain(entry.reason)
 
 
+async def _state_of(started: Task[..., Any], *names: str) -> PrefectState[Any]:
+    """Runs a task to its end; a task that failed is a state here, not an exception."""
+    running: Any = started(*names, return_state=True)
+    state: PrefectState[Any] = await running
+    return state
+
+
 async def _error_of(state: PrefectState[Any]) -> BaseException | None:
     """What stopped the attempt itself: the ledger's errors. A verdict is no error."""
     if not state.is_failed() and not state.is_crashed():
         return None
-    result = await state.result(raise_on_failure=False)
+    result = await state.aresult(raise_on_failure=False)
     return result if isinstance(result, BasculeError) else None

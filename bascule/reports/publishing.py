@@ -143,13 +143,13 @@ def _summary(status: WaveStatus, cabinets: pd.DataFrame, steps: pd.DataFrame) ->
         lines += ["", "Once mended:", "", f"    bascule rerun --wave {status.wave}"]
     errors = errors_frame(cabinets)
     if len(errors):
-        rows = [
-            [str(e.cabinets), e.error_signature, e.codes, e.first_seen or ""] for e in errors.head(SHOWN).itertuples()
-        ]
+        told = errors.head(SHOWN).fillna("").astype(str)
+        rows = told[["cabinets", "error_signature", "codes", "first_seen"]].to_numpy().tolist()
         lines += ["", "## The same error", "", *_table(["cabinets", "error", "codes", "first seen"], rows)]
     durations = durations_frame(steps)
     if len(durations):
-        rows = [[str(d.Index), f"{d.p50:.1f}", f"{d.p90:.1f}", str(int(d.cabinets))] for d in durations.itertuples()]
+        told = durations.reset_index().astype({"cabinets": "int64"}).round(1).astype(str)
+        rows = told[["step", "p50", "p90", "cabinets"]].to_numpy().tolist()
         lines += ["", "## Seconds a step", "", *_table(["step", "P50", "P90", "cabinets"], rows)]
     return "\n".join(lines) + "\n"
 

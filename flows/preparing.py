@@ -1,0 +1,124 @@
+"""What must be right before a wave begins. Nothing runs and nothing is stored while one thing is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bascule.errors import BasculeError
+from bascule.inventory import Inventory, WaveSettings, read_inventory, unsupported
+from bascule.inventory.stored import from_plain
+from bascule.ledger import Ledger
+from bascule.model import Cabinet, System
+from bascule.reports import status_of
+from bascule.waves.choosing import in_wave, selected, wave_of
+from config.settings import Settings
+from config.wiring import health_of, refuse_what_is_not_wired
+
+ENFORCED = frozenset({"concurrency"})
+"""Settings of a wave that this version keeps. The others are refused by name, unless people accept that."""
+
+
+class NotReady(BasculeError):
+    """The wave cannot begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What people ask of a run: which cabinets, and how."""
+
+    wave: str | None = None
+    inventory: Path | None = None
+    """None: the version that the ledger holds."""
+    waves: Path | None = None
+    users: Path | None = None
+    assignments: Path | None = None
+    rerun: bool = False
+    """Only what is not done, or what `only` and `cabinets` name."""
+    only: tuple[str, ...] = ()
+    cabinets: tuple[str, ...] = ()
+    concurrency: int | None = None
+    ignore_unsupported: bool = False
+    because: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A wave that can begin."""
+
+    wave: str
+    inventory: Inventory
+    planned: tuple[Cabinet, ...]
+    """All cabinets of the wave."""
+    cabinets: tuple[Cabinet, ...]
+    """Those that this run takes up."""
+    slots: int
+    ignored: tuple[str, ...] = ()
+    """Settings of the wave that nothing enforces yet."""
+    because: str = ""
+    evidence: Mapping[str, object] = field(default_factory=dict)
+
+
+def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
+    """Raises a BasculeError that says what is wrong, where, and what to do."""
+    inventory = _inventory(asked, ledger)
+    wave = wave_of(inventory.cabinets, asked.wave)
+    planned = in_wave(inventory.cabinets, wave)
+    of_wave = inventory.waves.get(wave, WaveSettings())
+    ignored = unsupported(of_wave, ENFORCED)
+    if ignored and not asked.ignore_unsupported:
+        raise NotReady(
+            f"Wave {wave!r} sets {', '.join(ignored)}, which this version of Bascule does not enforce yet",
+            remedy="take them out of the wave's settings, or accept that with --ignore-unsupported",
+        )
+    cabinets = _selected(asked, planned, ledger, wave)
+    for cabinet in cabinets:
+        for system in System:
+            refuse_what_is_not_wired(settings, cabinet, system)
+    return Prepared(
+        wave=wave,
+        inventory=inventory,
+        planned=planned,
+        cabinets=cabinets,
+        slots=asked.concurrency or of_wave.concurrency or settings.concurrency,
+        ignored=ignored,
+        because=asked.because,
+        evidence={
+            "inventory": inventory.digest,
+            "environment": settings.environment,
+            "selected": [cabinet.code for cabinet in cabinets] if asked.rerun else "all",
+            "ignored": list(ignored),
+        },
+    )
+
+
+async def require_answers(settings: Settings) -> None:
+    """Every system answers. Asked before a run begins; while it runs, silence is a cabinet's affair."""
+    silent = [health for health in await health_of(settings) if not health.ok]
+    if silent:
+        first = silent[0]
+        where = settings.system(first.system).url
+        remedy = "start it with: bascule sandbox --inventory FILE" if settings.plays_person else "see: bascule doctor"
+        raise NotReady(
+            f"{', '.join(s.system.value for s in silent)} cannot be reached at {where}: {first.says}", remedy=remedy
+        )
+
+
+def _inventory(asked: Asked, ledger: Ledger) -> Inventory:
+    if asked.inventory is not None:
+        return read_inventory(asked.inventory, waves=asked.waves, users=asked.users, assignments=asked.assignments)
+    stored = ledger.inventory()
+    if stored is None:
+        raise NotReady(
+            "The ledger holds no inventory yet", remedy="bascule inventory import FILE, or bascule run --inventory FILE"
+        )
+    return from_plain(stored.content)
+
+
+def _selected(asked: Asked, planned: Sequence[Cabinet], ledger: Ledger, wave: str) -> tuple[Cabinet, ...]:
+    if not asked.rerun:
+        return tuple(planned)
+    standing = {cabinet.code: cabinet for cabinet in status_of(ledger, wave).cabinets}
+    known = [cabinet for cabinet in planned if cabinet.code in standing]
+    return selected(known, standing, only=asked.only, codes=asked.cabinets)
