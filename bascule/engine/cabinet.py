@@ -163,12 +163,12 @@ class CabinetRun:
             await self.read_back(step)
         again = is_ordered_again(step.name, self.history)
         facts = await self._facts(step.reads, anew=step.anew & step.reads)
-        if not again and _first_unmet(step.ensures, facts) is None:
+        if not again and first_unmet(step.ensures, facts) is None:
             came_true_without_us = step.acts and not intended(step.name, self.history)
             return await self._prove(step, facts, "already true" if came_true_without_us else "")
         if step.acts:
             facts = await self._facts(step.reads | step.reads_before, anew=step.anew - step.reads)
-            unmet = _first_unmet(step.requires, facts)
+            unmet = first_unmet(step.requires, facts)
             if unmet is not None:
                 return self._unmet(step, unmet, facts)
         for act in step.acts:
@@ -311,7 +311,7 @@ class CabinetRun:
         until = self.run.clock() + timedelta(seconds=patience)
         while True:
             facts = await self._facts(step.reads)
-            unmet = _first_unmet(step.ensures, facts)
+            unmet = first_unmet(step.ensures, facts)
             if unmet is None:
                 return await self._prove(step, facts, "")
             if unmet.when_false is not WhenFalse.WAITS or self.run.clock() >= until or self.run.stop.is_set():
@@ -431,7 +431,8 @@ class CabinetRun:
             reason=reason,
             outcome=outcome,
             error_class=error_class,
-            error_signature=signature_of(step.name, code, reason),
+            # What follows a colon differs from cabinet to cabinet: names, groups, counts.
+            error_signature=signature_of(step.name, code, "" if code else reason.partition(": ")[0]),
             evidence=evidence,
         )
         return self._record_later(verdict)
@@ -504,7 +505,7 @@ class CabinetRun:
         return entry
 
 
-def _first_unmet(conditions: Iterable[Condition], facts: Facts) -> Condition | None:
+def first_unmet(conditions: Iterable[Condition], facts: Facts) -> Condition | None:
     return next((condition for condition in conditions if not condition.holds(facts)), None)
 
 

@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from bascule.engine.conduct import Conducted
 from bascule.engine.run import Run
-from bascule.ledger import Entry, EntryKind
+from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import Cabinet, Lifecycle
 
 
@@ -73,3 +74,13 @@ def digest_of(cabinet: Cabinet) -> str:
     return hashlib.sha256(
         json.dumps(asdict(cabinet), sort_keys=True, ensure_ascii=False, default=str).encode()
     ).hexdigest()
+
+
+async def order_again(ledger: Ledger, *, wave: str, code: str, step: str, by: str, because: str) -> None:
+    """A person's word that a step, proven or not, is to be done once more. What stands on it is then open again too."""
+    now = datetime.now(UTC)
+    await ledger.record(
+        Entry(
+            cabinet=code, kind=EntryKind.NOTE, at=now, who=by, wave=wave, run="", step=step, reason=because, evidence={"again": True}
+        )
+    )

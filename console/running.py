@@ -1,0 +1,260 @@
+"""The verbs that move cabinets: run, rerun, and the demo that shows both."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from console.telling import say, say_where
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+    from flows.preparing import Asked, Prepared
+
+Environment = Annotated[str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")]
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what each cabinet's open steps would do; write nothing.")]
+Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
+Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, help="Cabinets at once.")]
+IgnoreUnsupported = Annotated[
+    bool, typer.Option("--ignore-unsupported", help="Run although the wave has settings that this version does not enforce.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(run)
+    app.command()(rerun)
+    app.command()(demo)
+    app.command()(server)
+
+
+def run(
+    inventory: Annotated[Path, typer.Option("--inventory", "-i", help="CSV, XLSX or YAML.")],
+    wave: Annotated[str | None, typer.Option("--wave", "-w", help="Needed where the inventory has several.")] = None,
+    waves: Annotated[Path | None, typer.Option("--waves", help="Wave settings beside a CSV.")] = None,
+    users: Annotated[Path | None, typer.Option("--users", help="Users beside a CSV.")] = None,
+    assignments: Annotated[Path | None, typer.Option("--assignments", help="Assignments beside a CSV.")] = None,
+    concurrency: Concurrency = None,
+    dry_run: DryRun = False,
+    ignore_unsupported: IgnoreUnsupported = False,
+    because: Because = "",
+    json: Json = False,
+    environment: Environment = None,
+) -> None:
+    """Take a wave through the procedure: what is not yet proven done is done, what is proven is left alone.
+
+    Example: bascule run --inventory inventory.csv --wave pilot
+    """
+    from flows.preparing import Asked
+
+    asked = Asked(
+        inventory=inventory,
+        wave=wave,
+        waves=waves,
+        users=users,
+        assignments=assignments,
+        concurrency=concurrency,
+        ignore_unsupported=ignore_unsupported,
+        because=because,
+    )
+    raise typer.Exit(carry_out(asked, environment=environment, dry_run=dry_run, as_json=json))
+
+
+def rerun(
+    wave: Annotated[str, typer.Option("--wave", "-w", help="The wave, as the ledger knows it.")],
+    only: Annotated[
+        str | None, typer.Option("--only", help="Words with commas between: failed, blocked, unknown, partial, waiting, paused, not-started, ok.")
+    ] = None,
+    cabinet: Annotated[list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's code; may be given several times.")] = None,
+    from_file: Annotated[Path | None, typer.Option("--from", help="The failed.csv of a run folder.")] = None,
+    again: Annotated[str | None, typer.Option("--again", help="synchronise: order a second one, for one cabinet.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="Who orders it.")] = None,
+    because: Because = "",
+    concurrency: Concurrency = None,
+    dry_run: DryRun = False,
+    ignore_unsupported: IgnoreUnsupported = False,
+    json: Json = False,
+    environment: Environment = None,
+) -> None:
+    """Take up again what is not done: all of it, or what is selected.
+
+    Example: bascule rerun --wave pilot --only failed,blocked
+    """
+    from bascule.reports import read_failed
+    from flows.preparing import Asked, NotReady
+
+    codes = tuple(cabinet or ())
+    if from_file is not None:
+        codes += read_failed(from_file)
+        if not codes:
+            say(f"{from_file} lists no cabinet: there is nothing to do.")
+            raise typer.Exit(0)
+    asked = Asked(
+        wave=wave,
+        rerun=True,
+        only=tuple(word.strip() for word in only.split(",") if word.strip()) if only is not None else (),
+        cabinets=codes,
+        concurrency=concurrency,
+        ignore_unsupported=ignore_unsupported,
+        because=because,
+    )
+    if only is not None and not asked.only:
+        raise NotReady("--only names nothing", remedy="give words, for example --only failed,blocked")
+    if again is not None:
+        order_again(asked, again, by, environment)
+    raise typer.Exit(carry_out(asked, environment=environment, dry_run=dry_run, as_json=json))
+
+
+def order_again(asked: Asked, step: str, by: str | None, environment: str | None) -> None:
+    """A person's order for a second synchronisation. Written to the ledger before anything is run."""
+    from bascule.engine.opening import order_again as order
+    from bascule.procedure import SYNCHRONISE
+    from config.settings import read_settings
+    from config.wiring import open_ledger
+    from flows.preparing import NotReady
+
+    if step != SYNCHRONISE:
+        raise NotReady(f"--again does not know {step!r}", remedy="only synchronise can be ordered again")
+    if len(asked.cabinets) != 1 or not by or not asked.because:
+        raise NotReady("A second synchronisation is for one cabinet, by somebody, for a reason", remedy="give --cabinet, --by and --because")
+    with open_ledger(read_settings(environment)) as ledger:
+        asyncio.run(order(ledger, wave=asked.wave or "", code=asked.cabinets[0], step=step, by=by, because=asked.because))
+
+
+def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: bool) -> int:
+    """Refuses what is wrong before Prefect is even started; then runs the flow. The exit code."""
+    from config.settings import read_settings
+    from config.wiring import open_ledger
+    from flows.preparing import prepare, require_answers
+
+    settings = read_settings(environment)
+    say_where(settings)
+    with open_ledger(settings) as ledger:
+        prepared = prepare(asked, settings, ledger)
+        asyncio.run(require_answers(settings))
+        for name in prepared.ignored:
+            say(f"warning: the wave's setting {name} is not enforced by this version")
+        if not prepared.cabinets:
+            say(f"Wave {prepared.wave}: nothing to do, every cabinet that the selection names is done.")
+            return 0
+        if dry_run:
+            return asyncio.run(_foresee(prepared, settings, ledger, as_json=as_json))
+    return _run_flow(asked, settings, environment, as_json=as_json)
+
+
+async def _foresee(prepared: Prepared, settings: Settings, ledger: Any, *, as_json: bool) -> int:
+    from bascule.engine.foresee import foresee
+    from config.wiring import remotes, run_of
+    from console.telling import print_json
+
+    histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
+    told = []
+    async with remotes(settings) as remote:
+        run = run_of(settings, wave=prepared.wave, ledger=ledger, remote=remote)
+        for cabinet in prepared.cabinets:
+            steps = await foresee(run, cabinet, histories[cabinet.code])
+            told.append({"code": cabinet.code, "steps": [{"step": s.step, "does": list(s.does), "because": s.because} for s in steps]})
+            if not as_json:
+                say_foreseen(cabinet.code, steps)
+    if as_json:
+        print_json({"wave": prepared.wave, "dry_run": True, "cabinets": told})
+    else:
+        say("Dry run: nothing was written, neither to a system nor to the ledger.")
+    return 0
+
+
+def say_foreseen(code: str, steps: Any) -> None:
+    typer.echo(code if steps else f"{code}: every step is proven")
+    for step in steps:
+        does = f"would send {', '.join(step.does)}" if step.does else ""
+        typer.echo(f"  {step.step:15} {does}{' · ' if does and step.because else ''}{step.because}")
+
+
+def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_json: bool) -> int:
+    from config.cockpit import ensure_server
+    from console.progress import Progress
+    from console.telling import print_json
+
+    say("Starting Prefect's server, where none is configured or running …")
+    with ensure_server(settings.prefect_home) as prefect:
+        from flows.wave import migrate_wave
+        from flows.watching import watch
+
+        say(f"Prefect's pages: {prefect.ui_url}")
+        progress = Progress(quiet=as_json)
+        watch.set(progress)
+        with progress:
+            asyncio.run(_ended(migrate_wave, _parameters(asked, environment)))
+    if progress.stored:
+        say(f"warning: {progress.stored}")
+    with_status = progress.status(settings)
+    if as_json:
+        print_json(with_status.as_json())
+    else:
+        progress.tell(with_status)
+    from console.exit_codes import exit_of
+
+    assert progress.conducted is not None
+    return exit_of(progress.conducted)
+
+
+async def _ended(flow: Any, parameters: dict[str, Any]) -> None:
+    """Runs the flow to its end. What stopped it, if anything did, is raised here as it was there."""
+    state = await flow(**parameters, return_state=True)
+    result = await state.aresult(raise_on_failure=False)
+    if isinstance(result, BaseException) and not type(result).__module__.startswith("prefect."):
+        raise result
+
+
+def _parameters(asked: Asked, environment: str | None) -> dict[str, Any]:
+    """As the flow takes them: JSON, and paths that mean the same from everywhere."""
+    paths = {name: str(path.resolve()) for name in ("inventory", "waves", "users", "assignments") if (path := getattr(asked, name))}
+    return {
+        **paths,
+        "wave": asked.wave,
+        "rerun": asked.rerun,
+        "only": list(asked.only),
+        "cabinets": list(asked.cabinets),
+        "concurrency": asked.concurrency,
+        "ignore_unsupported": asked.ignore_unsupported,
+        "because": asked.because,
+        "environment": environment,
+    }
+
+
+DEMO_FAULTS = [
+    {"fault": "missing-group-right", "cabinets": ["C0003", "C0011"]},
+    {"fault": "admin-pending", "cabinets": ["C0005"]},
+    {"fault": "users-connected", "cabinets": ["C0008"]},
+    {"fault": "tab-absent", "cabinets": ["C0017"]},
+    {"fault": "commit-then-drop", "cabinets": ["C0002", "C0014"], "at": "synchronise", "times": 1},
+    {"fault": "server-error", "share": 0.2, "times": 1},
+    {"fault": "throttled", "share": 0.2, "times": 1},
+]
+"""What goes wrong in the demo. The last three mend themselves; the others need somebody."""
+
+
+def demo(
+    cabinets: Annotated[int, typer.Option("--cabinets", min=20, max=500, help="How many.")] = 24,
+    seed: Annotated[int, typer.Option("--seed", help="The same seed, the same demo.")] = 1,
+) -> None:
+    """See the whole road on the sandbox: a wave runs, some cabinets stop, what stopped them is mended, only those run again.
+
+    Example: bascule demo
+    """
+    from console.demo import play
+
+    raise typer.Exit(play(cabinets, seed))
+
+
+def server() -> None:
+    """Start Prefect's server, the deployments and a worker on this machine, to try as a team. Ctrl-C ends them.
+
+    Example: bascule server
+    """
+    from console.team import serve
+
+    raise typer.Exit(serve())

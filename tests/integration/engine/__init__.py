@@ -1,0 +1,1 @@
+"""The engine before the sandbox, in process, and the ledger it writes."""
