@@ -40,8 +40,14 @@ def play(cabinets: int, seed: int) -> int:
         say("5. Only what is not done runs again:")
         code = carry_out(Asked(wave="demo", rerun=True), environment="sandbox", dry_run=False, as_json=False)
         journal = _get(f"{sandbox.url}/sandbox/journal")
-    once = [w for w in journal if w["verb"] in ("connect", "sign-up", "synchronise") and w["outcome"] in ("applied", "dropped")]
-    say(f"6. The sandbox received {len(once)} effective writes of connect, sign-up and synchronise: {len(once) / cabinets:g} a cabinet, as it must be 3")
+    once = [
+        w
+        for w in journal
+        if w["verb"] in ("connect", "sign-up", "synchronise") and w["outcome"] in ("applied", "dropped")
+    ]
+    say(
+        f"6. The sandbox received {len(once)} effective writes of connect, sign-up and synchronise: {len(once) / cabinets:g} a cabinet, as it must be 3"
+    )
     say(f"Done in {time.monotonic() - began:.0f} s. Ledger and reports: {FOLDER}")
     if len(once) != 3 * cabinets:
         raise BasculeError("The demo did not end as it must: some write was made twice, or not at all")

@@ -20,7 +20,17 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-BY_GRAVITY = (Exit.USAGE, Exit.INTERRUPTED, Exit.BREAKER, Exit.WINDOW, Exit.DEFECT, Exit.NOT_OK, Exit.WAITING, Exit.RESERVATIONS, Exit.OK)
+BY_GRAVITY = (
+    Exit.USAGE,
+    Exit.INTERRUPTED,
+    Exit.BREAKER,
+    Exit.WINDOW,
+    Exit.DEFECT,
+    Exit.NOT_OK,
+    Exit.WAITING,
+    Exit.RESERVATIONS,
+    Exit.OK,
+)
 
 
 def exit_of(conducted: Conducted) -> Exit:

@@ -9,21 +9,16 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
 from bascule.connectors import Operation
 from bascule.engine import Standing
 from bascule.model import Cabinet, Outcome
 from bascule.reports import WaveStatus, status_of
-from bascule.reports.status import word_of
 from config.settings import Settings
 from config.wiring import open_ledger
+from console.tables import wave_in_words
 from flows.preparing import Prepared
 from flows.watching import Watch
-
-COLOURS = {"ok": "green", "waiting": "yellow", "paused": "yellow", "ok-with-reservations": "cyan", "blocked": "magenta"}
-SHOWN = 40
-"""Rows of the closing table; the files have them all."""
 
 
 class Progress(Watch):
@@ -49,25 +44,33 @@ class Progress(Watch):
         self._bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
     def begins(self, prepared: Prepared) -> None:
         self._bar.update(self._task, description=f"wave {prepared.wave}", total=len(prepared.cabinets))
         if not self._console.is_terminal:
-            self._console.print(f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.slots} at once", highlight=False)
+            self._console.print(
+                f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.slots} at once", highlight=False
+            )
 
     def stands(self, cabinet: Cabinet, standing: Standing) -> None:
         word = standing.outcome.value if standing.outcome is not Outcome.NONE else standing.lifecycle.value
         self._words[word] += 1
-        self._bar.update(self._task, advance=1, words=", ".join(f"{count} {word}" for word, count in self._words.items()))
+        self._bar.update(
+            self._task, advance=1, words=", ".join(f"{count} {word}" for word, count in self._words.items())
+        )
         if not self._console.is_terminal and word != Outcome.OK.value:
             told = ": ".join(part for part in (standing.step, standing.reason) if part)
             self._console.print(f"  {cabinet.code} {word}: {told}", highlight=False, markup=False)
 
     def goes_on(self, cabinet: Cabinet, step: str, operation: Operation) -> None:
         if operation.phase:
-            self._bar.update(self._task, description=f"{cabinet.code} {step}: {operation.phase} {operation.progress:.0%}")
+            self._bar.update(
+                self._task, description=f"{cabinet.code} {step}: {operation.phase} {operation.progress:.0%}"
+            )
 
     def status(self, settings: Settings) -> WaveStatus:
         assert self.prepared is not None
@@ -77,33 +80,9 @@ class Progress(Watch):
     def tell(self, status: WaveStatus) -> None:
         """The wave as it stands: who needs somebody, then the totals."""
         out = Console()
-        out.print(table_of(status))
+        out.print(wave_in_words(status))
         if self.conducted is not None and self.conducted.stopped:
             out.print("Stopped. What was begun has been ended and recorded; run the same command again to go on.")
         out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
         if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
             out.print(f"Once mended: bascule rerun --wave {status.wave}", highlight=False, markup=False, soft_wrap=True)
-
-
-def table_of(status: WaveStatus) -> Table:
-    accounted = sum(status.outcomes.values())
-    totals = ", ".join(f"{count} {outcome}" for outcome, count in status.outcomes.items())
-    table = Table(
-        title=f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); grade {status.grade}",
-        title_justify="left",
-    )
-    for column in ("cabinet", "stands", "at step", "why", "next"):
-        table.add_column(column, overflow="fold")
-    needing = [c for c in status.cabinets if c.outcome not in (Outcome.OK, Outcome.EXCLUDED)]
-    for cabinet in needing[:SHOWN]:
-        word = word_of(cabinet)
-        colour = COLOURS.get(word, "red")
-        # Text that comes from outside is shown as it is, never read as markup.
-        cells = [cabinet.step or "", cabinet.reason or "", cabinet.next_action or ""]
-        table.add_row(cabinet.code, f"[{colour}]{word}[/]", *(cell.replace("[", r"\[") for cell in cells))
-    if len(needing) > SHOWN:
-        table.add_row("…", f"{len(needing) - SHOWN} more", "", "", "see failed.csv")
-    fine = len(status.cabinets) - len(needing)
-    if fine:
-        table.add_row(f"{fine} others", "[green]ok[/]", "", "", "")
-    return table

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from config.settings import Settings
     from flows.preparing import Asked, Prepared
 
-Environment = Annotated[str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
+]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what each cabinet's open steps would do; write nothing.")]
 Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, help="Cabinets at once.")]
 IgnoreUnsupported = Annotated[
-    bool, typer.Option("--ignore-unsupported", help="Run although the wave has settings that this version does not enforce.")
+    bool,
+    typer.Option("--ignore-unsupported", help="Run although the wave has settings that this version does not enforce."),
 ]
 
 
@@ -66,11 +69,19 @@ def run(
 def rerun(
     wave: Annotated[str, typer.Option("--wave", "-w", help="The wave, as the ledger knows it.")],
     only: Annotated[
-        str | None, typer.Option("--only", help="Words with commas between: failed, blocked, unknown, partial, waiting, paused, not-started, ok.")
+        str | None,
+        typer.Option(
+            "--only",
+            help="Words with commas between: failed, blocked, unknown, partial, waiting, paused, not-started, ok.",
+        ),
     ] = None,
-    cabinet: Annotated[list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's code; may be given several times.")] = None,
+    cabinet: Annotated[
+        list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's code; may be given several times.")
+    ] = None,
     from_file: Annotated[Path | None, typer.Option("--from", help="The failed.csv of a run folder.")] = None,
-    again: Annotated[str | None, typer.Option("--again", help="synchronise: order a second one, for one cabinet.")] = None,
+    again: Annotated[
+        str | None, typer.Option("--again", help="synchronise: order a second one, for one cabinet.")
+    ] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who orders it.")] = None,
     because: Because = "",
     concurrency: Concurrency = None,
@@ -119,9 +130,14 @@ def order_again(asked: Asked, step: str, by: str | None, environment: str | None
     if step != SYNCHRONISE:
         raise NotReady(f"--again does not know {step!r}", remedy="only synchronise can be ordered again")
     if len(asked.cabinets) != 1 or not by or not asked.because:
-        raise NotReady("A second synchronisation is for one cabinet, by somebody, for a reason", remedy="give --cabinet, --by and --because")
+        raise NotReady(
+            "A second synchronisation is for one cabinet, by somebody, for a reason",
+            remedy="give --cabinet, --by and --because",
+        )
     with open_ledger(read_settings(environment)) as ledger:
-        asyncio.run(order(ledger, wave=asked.wave or "", code=asked.cabinets[0], step=step, by=by, because=asked.because))
+        asyncio.run(
+            order(ledger, wave=asked.wave or "", code=asked.cabinets[0], step=step, by=by, because=asked.because)
+        )
 
 
 def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: bool) -> int:
@@ -156,7 +172,12 @@ async def _foresee(prepared: Prepared, settings: Settings, ledger: Any, *, as_js
         run = run_of(settings, wave=prepared.wave, ledger=ledger, remote=remote)
         for cabinet in prepared.cabinets:
             steps = await foresee(run, cabinet, histories[cabinet.code])
-            told.append({"code": cabinet.code, "steps": [{"step": s.step, "does": list(s.does), "because": s.because} for s in steps]})
+            told.append(
+                {
+                    "code": cabinet.code,
+                    "steps": [{"step": s.step, "does": list(s.does), "because": s.because} for s in steps],
+                }
+            )
             if not as_json:
                 say_foreseen(cabinet.code, steps)
     if as_json:
@@ -180,8 +201,8 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
 
     say("Starting Prefect's server, where none is configured or running …")
     with ensure_server(settings.prefect_home) as prefect:
-        from flows.wave import migrate_wave
         from flows.watching import watch
+        from flows.wave import migrate_wave
 
         say(f"Prefect's pages: {prefect.ui_url}")
         progress = Progress(quiet=as_json)
@@ -211,7 +232,11 @@ async def _ended(flow: Any, parameters: dict[str, Any]) -> None:
 
 def _parameters(asked: Asked, environment: str | None) -> dict[str, Any]:
     """As the flow takes them: JSON, and paths that mean the same from everywhere."""
-    paths = {name: str(path.resolve()) for name in ("inventory", "waves", "users", "assignments") if (path := getattr(asked, name))}
+    paths = {
+        name: str(path.resolve())
+        for name in ("inventory", "waves", "users", "assignments")
+        if (path := getattr(asked, name))
+    }
     return {
         **paths,
         "wave": asked.wave,

@@ -1,0 +1,81 @@
+"""The command `bascule`. What a command needs is imported by the command: `bascule --help` must not wait for pandas."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console import inventory, running, watching
+from console.telling import say
+
+app = typer.Typer(
+    name="bascule",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Moves accounting firms from Sage Génération Experts to Sage for Accountants, in waves, and proves it.",
+    epilog="Exit codes: 0 all ok · 1 a defect in Bascule · 2 usage or invalid input · 3 some ok with reservations · "
+    "4 some failed, unknown, partial or blocked · 5 some waiting · 130 Ctrl-C.",
+)
+app.add_typer(inventory.app, name="inventory")
+running.register(app)
+watching.register(app)
+
+
+def version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version as version_of
+
+        typer.echo(f"bascule {version_of('bascule')}")
+        raise typer.Exit
+
+
+@app.callback()
+def bascule(
+    asked: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The outer edge: whatever ends a command ends here, in words."""
+    from bascule.errors import BasculeError
+
+    try:
+        app()
+    except BasculeError as refused:
+        say(f"error: {refused}")
+        if refused.remedy:
+            say(f"  {refused.remedy}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read us has read enough.
+        sys.stderr.close()
+        sys.exit(0)
+    except Exception as defect:  # noqa: BLE001  # the outermost edge: recorded, and told as what it is
+        say(f"A defect in Bascule: {type(defect).__name__}: {defect}")
+        say(
+            f"  Please report it with the file {_keep_trace()}; nothing that was proven is lost: run the same command again."
+        )
+        sys.exit(1)
+
+
+def _keep_trace() -> Path:
+    import traceback
+    from datetime import UTC, datetime
+
+    path = Path(f".bascule/crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.txt")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        traceback.print_exc()
+    return path

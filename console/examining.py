@@ -1,0 +1,83 @@
+"""What `bascule doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from bascule.errors import BasculeError
+from bascule.ledger.tables import REVISION
+from config.settings import Settings
+from config.wiring import health_of, open_ledger
+
+ROOM = 1 << 30
+
+
+@dataclass(frozen=True)
+class Examined:
+    what: str
+    ok: bool
+    says: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> list[Examined]:
+    return [_versions(), _ledger(settings), _room(settings), *await _systems(settings), _prefect(settings)]
+
+
+def _versions() -> Examined:
+    told = ", ".join(f"{name} {version(name)}" for name in ("bascule", "prefect", "sqlalchemy", "pydantic", "pandas"))
+    return Examined("versions", True, f"Python {platform.python_version()}, {told}")
+
+
+def _ledger(settings: Settings) -> Examined:
+    try:
+        with open_ledger(settings) as ledger:
+            waves = ledger.waves()
+    except BasculeError as refused:
+        return Examined("ledger", False, str(refused), refused.remedy)
+    return Examined("ledger", True, f"revision {REVISION}, {len(waves)} waves")
+
+
+def _room(settings: Settings) -> Examined:
+    place = next(folder for folder in (settings.out.resolve(), *settings.out.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    enough = free >= ROOM and os.access(place, os.W_OK)
+    return Examined(
+        "room",
+        enough,
+        f"{free / (1 << 30):.1f} GiB free at {place}",
+        "" if enough else "a wave wants at least 1 GiB, writable",
+    )
+
+
+async def _systems(settings: Settings) -> list[Examined]:
+    try:
+        healths = await health_of(settings)
+    except BasculeError as refused:
+        return [Examined("systems", False, str(refused), refused.remedy)]
+    if not healths:
+        return [
+            Examined(
+                "systems",
+                False,
+                "no http agent is configured",
+                "set BASCULE_GE__URL and the others, or name connectors in the inventory",
+            )
+        ]
+    hint = (
+        "start it: bascule sandbox --inventory FILE"
+        if settings.plays_person
+        else "see that the agent runs, and its address"
+    )
+    return [Examined(h.system.value, h.ok, h.says, "" if h.ok else hint) for h in healths]
+
+
+def _prefect(settings: Settings) -> Examined:
+    if url := os.environ.get("PREFECT_API_URL"):
+        return Examined("Prefect", True, f"the server at {url} is configured")
+    return Examined("Prefect", True, f"none configured: Bascule starts its own in {Path(settings.prefect_home)}")
