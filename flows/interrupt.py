@@ -1,4 +1,4 @@
-"""Ctrl-C, answered in our own way: what runs is brought to an end that the ledger knows, and nothing new begins."""
+"""Ctrl-C, and Cancel in Prefect's UI, answered in our own way: what runs is brought to an end that the ledger knows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+ASKS = (signal.SIGINT, signal.SIGTERM)
+"""The terminal sends the first. The second comes from systemd, or from a worker 30 s before it kills a cancelled flow run."""
+
+
 @contextmanager
 def interruptible() -> Iterator[asyncio.Event]:
-    """The event is set by the first Ctrl-C, and the body goes on. A second one cancels the task that the body runs in.
+    """The event is set by the first signal, and the body goes on. A second one cancels the task that the body runs in.
 
-    To be entered inside a flow. Left alone, asyncio would cancel the flow at once, and Prefect record every task run in it as
-    crashed. Away from the main thread, where no signal arrives, the event is never set.
+    To be entered inside a flow. Left alone, asyncio and Prefect would cancel the flow at once, and Prefect record every task
+    run in it as crashed. Away from the main thread, where no signal arrives, the event is never set.
     """
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -24,14 +28,16 @@ def interruptible() -> Iterator[asyncio.Event]:
             body.cancel("interrupted twice")
         asked.set()
 
-    before = signal.getsignal(signal.SIGINT)
+    before = {sent: signal.getsignal(sent) for sent in ASKS}
     try:
-        loop.add_signal_handler(signal.SIGINT, interrupted)
+        for sent in ASKS:
+            loop.add_signal_handler(sent, interrupted)
     except (ValueError, RuntimeError, NotImplementedError):
         yield asked
         return
     try:
         yield asked
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        signal.signal(signal.SIGINT, before)
+        for sent, handler in before.items():
+            loop.remove_signal_handler(sent)
+            signal.signal(sent, handler)

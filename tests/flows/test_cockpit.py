@@ -104,13 +104,16 @@ async def test_a_server_that_is_gone_is_told_and_not_raised(
     assert "ConnectError" in stored.problem
 
 
-async def test_the_first_ctrl_c_asks_and_the_flow_ends_in_its_own_way(prefect_server: Server) -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_ctrl_c_or_cancel_asks_and_the_flow_ends_in_its_own_way(
+    prefect_server: Server, sent: signal.Signals
+) -> None:
+    before = signal.getsignal(sent)
 
     @flow
     async def interrupted() -> Any:
         with interruptible() as asked:
-            _ctrl_c_after(0.2)
+            _signal_after(0.2, sent)
             await asyncio.wait_for(asked.wait(), 5)
             await take_cabinet("C0001", return_state=True)  # type: ignore[misc]
         return Failed(name="Stopped", message="Ctrl-C")
@@ -118,15 +121,15 @@ async def test_the_first_ctrl_c_asks_and_the_flow_ends_in_its_own_way(prefect_se
     state: State[Any] = await interrupted(return_state=True)
 
     assert (state.name, state.message) == ("Stopped", "Ctrl-C")
-    assert signal.getsignal(signal.SIGINT) == before
+    assert signal.getsignal(sent) == before
 
 
 async def test_the_second_ctrl_c_cancels() -> None:
     async def stubborn() -> None:
         with interruptible() as asked:
-            _ctrl_c_after(0.1)
+            _signal_after(0.1, signal.SIGINT)
             await asked.wait()
-            _ctrl_c_after(0.1)
+            _signal_after(0.1, signal.SIGINT)
             await asyncio.sleep(10)
 
     with pytest.raises(asyncio.CancelledError):
@@ -340,12 +343,12 @@ def _unused_port() -> int:
         return int(server.getsockname()[1])
 
 
-def _ctrl_c_after(seconds: float) -> None:
-    def press() -> None:
+def _signal_after(seconds: float, sent: signal.Signals) -> None:
+    def send() -> None:
         time.sleep(seconds)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), sent)
 
-    threading.Thread(target=press, daemon=True).start()
+    threading.Thread(target=send, daemon=True).start()
 
 
 def _flow_run(state: State[Any]) -> UUID:
