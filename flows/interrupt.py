@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 ASKS = (signal.SIGINT, signal.SIGTERM)
 """The terminal sends the first. The second comes from systemd, or from a worker 30 s before it kills a cancelled flow run."""
 
