@@ -105,6 +105,8 @@ def tell_prefect() -> None:
         os.environ.setdefault(name, value)
     logging.getLogger("bascule").setLevel(logging.INFO)
     # Runs that end badly are told by the console and the report, in our words. Prefect's, with tracebacks, go to its UI only.
+    # httpx logs every address it asks, at INFO.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).propagate = False
 

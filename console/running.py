@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from console.telling import say, say_where
 
 if TYPE_CHECKING:
     from config.settings import Settings
+    from console.progress import Progress
     from flows.preparing import Asked, Prepared
 
 Environment = Annotated[
@@ -208,7 +210,7 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
         progress = Progress(quiet=as_json)
         watch.set(progress)
         with progress:
-            asyncio.run(_ended(migrate_wave, _parameters(asked, environment)))
+            _until_ended(_ended(migrate_wave, _parameters(asked, environment)), progress)
     if progress.stored:
         say(f"warning: {progress.stored}")
     with_status = progress.status(settings)
@@ -218,8 +220,27 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
         progress.tell(with_status)
     from console.exit_codes import exit_of
 
-    assert progress.conducted is not None
+    if progress.conducted is None:
+        raise RuntimeError("The flow ended without saying what became of its cabinets")
     return exit_of(progress.conducted)
+
+
+def _until_ended(flow: Coroutine[Any, Any, None], progress: Progress) -> None:
+    """What the cabinets came to counts, even if Prefect is gone by then: the ledger has it."""
+    import httpx
+
+    from config.cockpit import CockpitUnreachable
+
+    try:
+        asyncio.run(flow)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    except httpx.HTTPError as lost:
+        if progress.conducted is None:
+            raise CockpitUnreachable(
+                f"Prefect's server was lost before the wave began ({lost})", remedy="run the same command again"
+            ) from lost
+        say(f"warning: Prefect's server was lost ({lost}); what was done is in the ledger")
 
 
 async def _ended(flow: Any, parameters: dict[str, Any]) -> None:

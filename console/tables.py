@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from rich.table import Table
 
 from bascule.model import Outcome
@@ -15,7 +17,9 @@ SHOWN = 40
 
 def wave_in_words(status: WaveStatus) -> Table:
     accounted = sum(status.outcomes.values())
-    totals = ", ".join(f"{count} {outcome}" for outcome, count in status.outcomes.items())
+    totals = ", ".join(
+        f"{count} {word}" for word, count in Counter(word_of(cabinet) for cabinet in status.cabinets).most_common()
+    )
     table = Table(
         title=f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); grade {status.grade}",
         title_justify="left",
@@ -33,5 +37,7 @@ def wave_in_words(status: WaveStatus) -> Table:
         table.add_row("…", f"{len(needing) - SHOWN} more", "", "", "see failed.csv")
     fine = len(status.cabinets) - len(needing)
     if fine:
-        table.add_row(f"{fine} others", "[green]ok[/]", "", "", "")
+        table.add_row(
+            f"{fine} other{'s' if fine > 1 else ''}" if needing else f"all {fine}", "[green]ok[/]", "", "", ""
+        )
     return table

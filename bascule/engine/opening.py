@@ -81,6 +81,14 @@ async def order_again(ledger: Ledger, *, wave: str, code: str, step: str, by: st
     now = datetime.now(UTC)
     await ledger.record(
         Entry(
-            cabinet=code, kind=EntryKind.NOTE, at=now, who=by, wave=wave, run="", step=step, reason=because, evidence={"again": True}
+            cabinet=code,
+            kind=EntryKind.NOTE,
+            at=now,
+            who=by,
+            wave=wave,
+            run="",
+            step=step,
+            reason=because,
+            evidence={"again": True},
         )
     )

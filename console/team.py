@@ -1,0 +1,86 @@
+"""Prefect's server, the deployments and a worker, on this machine: to try Bascule as a team does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bascule.errors import BasculeError
+from config.cockpit import QUIET, ensure_server
+from config.settings import read_settings
+from console.telling import say, say_where
+
+ROOT = Path(__file__).parent.parent
+PREFECT_YAML = ROOT / "deployments" / "prefect.yaml"
+POOL = "bascule"
+
+
+class NotDeployed(BasculeError):
+    """The deployments could not be made."""
+
+
+def serve() -> int:
+    """Until Ctrl-C. Needs a checkout: the deployments are described there."""
+    if not PREFECT_YAML.is_file():
+        raise NotDeployed(
+            f"There is no {PREFECT_YAML}", remedy="run this from a checkout of Bascule, with: make server"
+        )
+    settings = read_settings()
+    say_where(settings)
+    with ensure_server(settings.prefect_home, port=4200) as prefect:
+        deploy(prefect.url)
+        say(
+            f"Prefect's pages: {prefect.ui_url}. Deployments: migrate_wave/wave, migrate_cabinet/cabinet, publish_reports/reports."
+        )
+        say("Ctrl-C ends server and worker.")
+        with worker(prefect.url) as working, contextlib.suppress(KeyboardInterrupt):
+            return working.wait()
+    return 0
+
+
+def deploy(url: str) -> None:
+    """Makes or renews the work pool and the deployments. Raises NotDeployed with Prefect's own words."""
+    _prefect(url, "work-pool", "create", POOL, "--type", "process", "--overwrite")
+    _prefect(url, "deploy", "--prefect-file", str(PREFECT_YAML), "--all")
+
+
+@contextlib.contextmanager
+def worker(url: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker of the pool, in a session of its own so that a Ctrl-C reaches it through us only."""
+    command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
+    process = subprocess.Popen(command, env=_environment(url), cwd=ROOT, start_new_session=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _prefect(url: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
+        env=_environment(url),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise NotDeployed(f"prefect {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-600:]}")
+
+
+def _environment(url: str) -> dict[str, str]:
+    return {
+        **QUIET,
+        **os.environ,
+        "PREFECT_API_URL": url,
+        "BASCULE_ROOT": str(Path.cwd()),
+        "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "2"),
+    }
