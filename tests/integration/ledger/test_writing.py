@@ -224,6 +224,22 @@ async def test_a_lost_lease_of_something_written_later_is_told_at_settle(ledger:
     assert ledger.history("C0001") == ()
 
 
+@pytest.mark.xfail(
+    reason="what was lost is told to whoever waits next, also to a cabinet that lost nothing", strict=True
+)
+async def test_a_lost_lease_of_something_written_later_is_not_told_to_another_cabinet(ledger: Ledger) -> None:
+    ledger.record_later(line("C0001", fence=7))
+
+    await ledger.record(line("C0002"))
+
+
+@pytest.mark.xfail(reason="the hash is taken before evidence went through JSON, where keys become text", strict=True)
+async def test_evidence_with_numbers_for_keys_does_not_break_its_chain(ledger: Ledger) -> None:
+    await ledger.record(line(evidence={"missing": {2: "b", 10: "a"}}))
+
+    assert first_broken(ledger.history("C0001")) is None
+
+
 async def test_evidence_that_is_no_json_is_refused_to_who_hands_it_over_and_to_nobody_else(ledger: Ledger) -> None:
     wrong, right = await asyncio.gather(
         ledger.record(line(evidence={"when": WHEN})), ledger.record(line("C0002")), return_exceptions=True
