@@ -54,10 +54,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--world", required=True, metavar="FILE.json", help="the cabinets, as the console writes them")
     parser.add_argument("--scenario", metavar="FILE", help="times, limits and faults: JSON or YAML")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8800, help="0: any free one")
+    parser.add_argument("--port", type=_port, default=8800, help="0: any free one")
     parser.add_argument("--state", metavar="FILE", help="keep everything there, and go on from it")
     parser.add_argument("--parent-pid", type=int, metavar="PID", help="end when this process is gone")
     return parser
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) < 2**16:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 (any free one) to 65535")
 
 
 def _app(given: argparse.Namespace) -> FastAPI:
@@ -89,8 +95,8 @@ def _listening(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-    except (OSError, OverflowError) as refused:
-        reason = getattr(refused, "strerror", None) or refused
+    except OSError as refused:
+        reason = refused.strerror or refused
         raise _CannotStart(
             f"cannot listen on {host}:{port}: {reason}; choose another --port (0: any free one)"
         ) from None
