@@ -1,29 +1,32 @@
-"""The tables behind the reports. A frame in, a frame out, a column a line."""
+"""The tables behind the reports. A frame in, a frame out, a column a line.
+
+`told` is the frame that `told_frame` makes: a row an entry, in the order in which each cabinet's were written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import product
 
 import pandas as pd
 
+from bascule.checks.findings import Level
 from bascule.ledger import Entry, EntryKind
-from bascule.model import Outcome, State
+from bascule.model import Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports.status import CabinetStatus, WaveStatus
 
-STEP_KINDS = (EntryKind.INTENT, EntryKind.PROOF, EntryKind.VERDICT)
+TOLD_KINDS = (EntryKind.INTENT, EntryKind.PROOF, EntryKind.VERDICT, EntryKind.FINDING, EntryKind.NOTE)
+"""The kinds of entry that these tables are made of."""
+ATTEMPT_ENDS = (EntryKind.PROOF.value, EntryKind.VERDICT.value)
+MOVES_A_STEP = (EntryKind.INTENT.value, EntryKind.NOTE.value, *ATTEMPT_ENDS)
+
 CABINET_COLUMNS = list(CabinetStatus.__dataclass_fields__)
-STEP_COLUMNS = [
-    "code",
-    "step",
-    "state",
-    "reason",
-    "attempts",
-    "started_at",
-    "ended_at",
-    "error_class",
-    "error_signature",
-]
+STEP_COLUMNS = "code step state reason attempts started_at ended_at error_class error_signature".split()
+TOLD_COLUMNS = "code step kind at run state reason error_class error_signature rule level remedy".split()
+
+UNDER_WAY = "under way"
+CUT_OFF = "an act was announced, and the run was cut off before its end was recorded; the next run reads back what became of it"
 
 
 def cabinets_frame(status: WaveStatus) -> pd.DataFrame:
@@ -33,71 +36,109 @@ def cabinets_frame(status: WaveStatus) -> pd.DataFrame:
 
 
 def failed_frame(cabinets: pd.DataFrame) -> pd.DataFrame:
-    """All that are not ok: what `bascule rerun --from` reads."""
+    """All that are not ok: what `bascule rerun --from` reads. Who is excluded is not to be moved, so it is not there."""
     return cabinets[~cabinets["outcome"].isin([Outcome.OK.value, Outcome.EXCLUDED.value])]
 
 
-def steps_frame(status: WaveStatus, entries: Sequence[Entry]) -> pd.DataFrame:
-    """One row for every cabinet and step. What no entry speaks of is pending.
+def told_frame(entries: Iterable[Entry]) -> pd.DataFrame:
+    """What the ledger tells of steps. `entries`: each cabinet's oldest first, of `TOLD_KINDS`; the wave may be another."""
+    # Of what people noted, only an order to do a step again changes where it stands.
+    told = (e for e in entries if e.step and (e.kind is not EntryKind.NOTE or e.evidence.get("again")))
+    frame = pd.DataFrame([_told(entry) for entry in told], columns=TOLD_COLUMNS)
+    return frame.assign(at=pd.to_datetime(frame["at"], utc=True))
 
-    `entries`: those of the wave's cabinets of `STEP_KINDS`, also from other waves, in the order they were written.
+
+def steps_frame(status: WaveStatus, told: pd.DataFrame) -> pd.DataFrame:
+    """One row for every cabinet and step. What no entry speaks of is pending; what was proven in an earlier run is done.
+
+    `attempts` counts the attempts that ended; `started_at` is the first, `ended_at` the end of the last.
     """
-    grid = pd.MultiIndex.from_product(
-        [[c.code for c in status.cabinets], [s.name for s in PROCEDURE]], names=["code", "step"]
+    moved = told[told["kind"].isin(MOVES_A_STEP)]
+    ended = told[told["kind"].isin(ATTEMPT_ENDS)]
+    # Not `groupby().last()`, which looks past what is missing: a proof would take over an earlier verdict's error.
+    last = moved.drop_duplicates(["code", "step"], keep="last").set_index(["code", "step"])
+    at_work = {cabinet.code for cabinet in status.cabinets if cabinet.lifecycle is Lifecycle.RUNNING}
+    open_act = last["kind"] == EntryKind.INTENT.value
+    under_way = open_act & last.index.get_level_values("code").isin(at_work)
+    cut_off = open_act & ~under_way
+    grid = pd.MultiIndex.from_tuples(
+        list(product((c.code for c in status.cabinets), (s.name for s in PROCEDURE))), names=["code", "step"]
     )
-    told = pd.DataFrame(
-        [
-            (
-                e.cabinet,
-                e.step,
-                e.kind.value,
-                e.at,
-                e.state and e.state.value,
-                e.reason,
-                e.run,
-                e.attempt,
-                e.error_class,
-                e.error_signature,
-            )
-            for e in entries
-        ],
-        columns=["code", "step", "kind", "at", "state", "reason", "run", "attempt", "error_class", "error_signature"],
-    )
-    by_step = told.groupby(["code", "step"], sort=False)
-    ended = told[told["kind"] != EntryKind.INTENT.value]
-    last = ended.groupby(["code", "step"], sort=False).last()
     frame = pd.DataFrame(index=grid)
-    frame["state"] = last["state"].reindex(grid).fillna(State.PENDING.value)
-    frame["reason"] = last["reason"].reindex(grid)
-    frame["attempts"] = ended.groupby(["code", "step"])["at"].count().reindex(grid).fillna(0).astype("int64")
-    frame["started_at"] = _instants(by_step["at"].min().reindex(grid))
-    frame["ended_at"] = _instants(last["at"].reindex(grid))
+    frame["state"] = last["state"].mask(cut_off, State.UNKNOWN.value).reindex(grid).fillna(State.PENDING.value)
+    frame["reason"] = last["reason"].mask(under_way, UNDER_WAY).mask(cut_off, CUT_OFF).reindex(grid)
+    frame["attempts"] = ended.groupby(["code", "step"]).size().reindex(grid, fill_value=0)
+    frame["started_at"] = _instants(moved.groupby(["code", "step"])["at"].min().reindex(grid))
+    frame["ended_at"] = _instants(last["at"].where(last["kind"].isin(ATTEMPT_ENDS)).reindex(grid))
     frame["error_class"] = last["error_class"].reindex(grid)
     frame["error_signature"] = last["error_signature"].reindex(grid)
     return frame.reset_index()[STEP_COLUMNS]
 
 
-def errors_frame(cabinets: pd.DataFrame) -> pd.DataFrame:
-    """The same error on several cabinets is one row: signature, cabinets, first_seen, reason, next_action; most frequent first."""
-    wrong = cabinets.dropna(subset=["error_signature"])
-    grouped = wrong.groupby("error_signature", as_index=False).agg(
-        cabinets=("code", "count"),
-        codes=("code", lambda codes: ", ".join(codes.head(5)) + (" …" if len(codes) > 5 else "")),
-        first_seen=("ended_at", "min"),
-        reason=("reason", "first"),
-        next_action=("next_action", "first"),
+def errors_frame(cabinets: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """The same error on several cabinets is one row, the most frequent first.
+
+    Columns: error_signature, cabinets (how many), codes (the first five), first_seen.
+    """
+    first_seen = _instants(told.groupby("error_signature")["at"].min())
+    grouped = cabinets.groupby("error_signature")["code"]
+    frame = pd.DataFrame({"cabinets": grouped.count(), "codes": grouped.agg(_first_five)})
+    frame["first_seen"] = first_seen.reindex(frame.index)
+    return frame.reset_index().sort_values(["cabinets", "error_signature"], ascending=[False, True])
+
+
+def reservations_frame(cabinets: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """What somebody still has to take care of where a cabinet is ok but for it; each step's findings of its last run.
+
+    Columns: rule, says, remedy, cabinets (how many), codes (the first five).
+    """
+    reserved = cabinets.loc[cabinets["outcome"] == Outcome.OK_WITH_RESERVATIONS.value, "code"]
+    found = told[(told["kind"] == EntryKind.FINDING.value) & told["code"].isin(reserved)]
+    last_run = found.drop_duplicates(["code", "step"], keep="last")[["code", "step", "run"]]
+    open_ones = found[found["level"] == Level.RESERVATION.value].merge(last_run, on=["code", "step", "run"])
+    grouped = open_ones.groupby(["rule", "reason", "remedy"], dropna=False)["code"]
+    frame = pd.DataFrame({"cabinets": grouped.nunique(), "codes": grouped.agg(_first_five)}).reset_index()
+    return frame.rename(columns={"reason": "says"})
+
+
+def durations_frame(told: pd.DataFrame) -> pd.DataFrame:
+    """Seconds from the first intent to the proof of the same run, for steps that acted, in the procedure's order.
+
+    Index: step. Columns: p50, p90, cabinets (how many it is drawn from).
+    """
+    key = ["code", "step", "run"]
+    began = told[told["kind"] == EntryKind.INTENT.value].groupby(key)["at"].min()
+    proven = told[told["kind"] == EntryKind.PROOF.value].drop_duplicates(["code", "step"], keep="last")
+    took = (proven.set_index(key)["at"] - began).dropna().dt.total_seconds()
+    by_step = took.groupby(level="step")
+    frame = pd.DataFrame({"p50": by_step.quantile(0.5), "p90": by_step.quantile(0.9), "cabinets": by_step.count()})
+    return frame.reindex([step.name for step in PROCEDURE if step.name in frame.index])
+
+
+def _told(entry: Entry) -> tuple[object, ...]:
+    evidence = entry.evidence
+    return (
+        entry.cabinet,
+        entry.step,
+        entry.kind.value,
+        entry.at,
+        entry.run,
+        entry.state.value if entry.state else None,
+        entry.reason or None,
+        entry.error_class.value if entry.error_class else None,
+        entry.error_signature,
+        evidence.get("rule"),
+        evidence.get("level"),
+        evidence.get("remedy"),
     )
-    return grouped.sort_values(["cabinets", "error_signature"], ascending=[False, True])
 
 
-def durations_frame(steps: pd.DataFrame) -> pd.DataFrame:
-    """Seconds from a step's first intent to its proof, as P50 and P90 over the cabinets, in the procedure's order."""
-    done = steps[steps["state"] == State.DONE.value]
-    took = pd.to_datetime(done["ended_at"], utc=True) - pd.to_datetime(done["started_at"], utc=True)
-    seconds = took.dt.total_seconds().groupby(done["step"])
-    frame = pd.DataFrame({"p50": seconds.quantile(0.5), "p90": seconds.quantile(0.9), "cabinets": seconds.count()})
-    return frame.reindex([step.name for step in PROCEDURE]).dropna(subset=["cabinets"])
+def _first_five(codes: pd.Series) -> str:
+    some = codes.drop_duplicates()
+    return ", ".join(some.head(5)) + (" …" if len(some) > 5 else "")
 
 
 def _instants(at: pd.Series) -> pd.Series:
-    return pd.to_datetime(at, utc=True).dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """ISO 8601 in UTC."""
+    text: pd.Series = at.dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return text

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from bascule.errors import BasculeError
+from bascule.inventory.cells import Cell
+from bascule.inventory.from_csv import read_csv
+from bascule.inventory.opening import content_of, text_of
+from bascule.inventory.problems import Broken
+from bascule.inventory.rules import code
 from bascule.ledger import Ledger
-from bascule.model import Outcome
-from bascule.reports.frames import STEP_KINDS, cabinets_frame, durations_frame, errors_frame, failed_frame, steps_frame
-from bascule.reports.status import GRAVITY, WaveStatus, status_of, word_of
+from bascule.reports.frames import (
+    TOLD_KINDS,
+    cabinets_frame,
+    failed_frame,
+    steps_frame,
+    told_frame,
+)
+from bascule.reports.status import WaveStatus, status_of
+from bascule.reports.summary import summary
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-SHOWN = 50
-"""Cabinets listed in the summary; the rest is in failed.csv."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What Excel takes for the beginning of a formula, or strips before it looks for one."""
+LONGEST_NAME = 80
 
 
 class ReportNotWritten(BasculeError):
@@ -41,18 +51,18 @@ class Published:
 def publish(ledger: Ledger, wave: str, out: Path, run: str | None = None) -> Published:
     """Writes the folder `out/<wave>/<run>` of a run, the last one by default. Raises NoSuchWave, DoesNotAddUp, ReportNotWritten."""
     status = status_of(ledger, wave)
-    histories = ledger.histories([cabinet.code for cabinet in status.cabinets], STEP_KINDS)
+    codes = [cabinet.code for cabinet in status.cabinets]
+    told = told_frame(entry for history in ledger.histories(codes, TOLD_KINDS).values() for entry in history)
     cabinets = cabinets_frame(status)
-    steps = steps_frame(status, [entry for history in histories.values() for entry in history])
     run = run or ledger.last_run(wave) or "no-run"
     folder = out / safe_name(wave) / safe_name(run)
     files = {
-        "cabinets.csv": _csv(cabinets),
-        "steps.csv": _csv(steps),
-        "failed.csv": _csv(failed_frame(cabinets)),
-        "summary.md": _summary(status, cabinets, steps),
+        "cabinets.csv": as_csv(cabinets),
+        "steps.csv": as_csv(steps_frame(status, told)),
+        "failed.csv": as_csv(failed_frame(cabinets)),
+        "summary.md": summary(status, run, cabinets, told),
         "status.json": json.dumps(status.as_json(), ensure_ascii=False, indent=1) + "\n",
-        "heads.json": json.dumps(_heads(ledger, wave, status), indent=1) + "\n",
+        "heads.json": json.dumps(_heads(ledger, wave, codes), indent=1) + "\n",
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,47 +70,39 @@ def publish(ledger: Ledger, wave: str, out: Path, run: str | None = None) -> Pub
             _write(folder / name, content)
     except OSError as trouble:
         raise ReportNotWritten(
-            f"The report could not be written to {folder} ({trouble.strerror})",
+            f"The report could not be written to {folder} ({trouble.strerror or trouble})",
             remedy=f"make room or choose another place (BASCULE_OUT), then: bascule report --wave {wave}; the ledger has everything",
         ) from trouble
     return Published(folder, tuple(folder / name for name in files), status)
 
 
 def read_failed(path: Path) -> tuple[str, ...]:
-    """The codes of a failed.csv, in its order. Raises NotAFailedFile."""
+    """The codes of a failed.csv in its order, also after Excel saved it in its own way. Raises NotAFailedFile."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, strict=True))
-            header = rows[0].keys() if rows else _header_of(path)
-    except (OSError, UnicodeDecodeError, csv.Error) as trouble:
+        document = read_csv(text_of(content_of(path)), str(path), "failed")
+    except Broken as broken:
+        raise NotAFailedFile(f"{path}: {broken.rule}", remedy="give the failed.csv of a run folder") from None
+    if document.problems:
+        first = document.problems[0]
+        raise NotAFailedFile(f"{path}: line {first.line}: {first.rule}", remedy=first.fix)
+    table = document.tables["failed"]
+    if "code" not in table.headers:
         raise NotAFailedFile(
-            f"{path}: cannot be read ({trouble})", remedy="give the failed.csv of a run folder"
-        ) from trouble
-    if "code" not in header:
-        raise NotAFailedFile(
-            f"{path}: line 1: no column 'code'",
+            f"{path}: line {table.header_line}: no column `code`",
             remedy="give the failed.csv of a run folder, unchanged in its first line",
         )
-    for line, row in enumerate(rows, start=2):
-        if not re.fullmatch(r"[A-Z0-9][A-Z0-9_-]{1,19}", row["code"] or ""):
-            raise NotAFailedFile(
-                f"{path}: line {line}: {row['code']!r} is not a cabinet's code", remedy="mend the line or take it out"
-            )
-    return tuple(row["code"] for row in rows)
+    column = table.headers.index("code")
+    return tuple(dict.fromkeys(_code_in(path, row.cells[column]) for row in table.rows))
 
 
 def safe_name(name: str) -> str:
-    """A folder's name that is one folder's name on any system."""
-    return re.sub(r"[^\w.-]+", "_", name).strip(".") or "_"
+    """A folder's name that is one folder's name on any system; two names never share one."""
+    safe = re.sub(r"[^\w-]+", "_", name)[:LONGEST_NAME] or "_"
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _header_of(path: Path) -> Iterable[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
-
-
-def _csv(frame: pd.DataFrame) -> str:
-    """UTF-8 with a mark that makes Excel read it as such, and no cell that Excel would take for a formula."""
+def as_csv(frame: pd.DataFrame) -> str:
+    """Commas, UTF-8 with the mark that makes Excel read it as such, and no cell that Excel would take for a formula."""
     text = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_harmless, na_action="ignore") for column in text})
     return "\ufeff" + safe.to_csv(index=False, lineterminator="\r\n")
@@ -110,55 +112,25 @@ def _harmless(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
-def _heads(ledger: Ledger, wave: str, status: WaveStatus) -> dict[str, dict[str, object]]:
+def _code_in(path: Path, cell: Cell) -> str:
+    try:
+        return code(cell.text.strip())
+    except Broken as broken:
+        raise NotAFailedFile(
+            f"{path}: line {cell.line}: {cell.text!r}: {broken.rule}", remedy="mend the line or take it out"
+        ) from None
+
+
+def _heads(ledger: Ledger, wave: str, codes: list[str]) -> dict[str, dict[str, object]]:
     """Where each chain ended when this was written: what is cut off later shows against it."""
-    heads = ledger.heads([f"@{wave}", *(cabinet.code for cabinet in status.cabinets)])
+    heads = ledger.heads([f"@{wave}", *codes])
     return {name: {"seq": seq, "hash": head} for name, (seq, head) in sorted(heads.items())}
 
 
 def _write(path: Path, content: str) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(content, encoding="utf-8", newline="")
-    beside.replace(path)
-
-
-def _summary(status: WaveStatus, cabinets: pd.DataFrame, steps: pd.DataFrame) -> str:
-    accounted = sum(status.outcomes.values())
-    lines = [
-        f"# Wave {_cell(status.wave)}",
-        "",
-        f"**{accounted} of {status.planned} cabinets accounted for. Grade: {status.grade}.**",
-        "",
-        *_table(["outcome", "cabinets"], [[outcome.value, str(count)] for outcome, count in status.outcomes.items()]),
-    ]
-    needing = sorted(
-        (cabinet for cabinet in status.cabinets if cabinet.outcome not in (Outcome.OK, Outcome.EXCLUDED)),
-        key=lambda cabinet: (GRAVITY.index(cabinet.outcome), cabinet.code),
-    )
-    if needing:
-        rows = [[c.code, word_of(c), c.step or "", c.reason or "", c.next_action or ""] for c in needing[:SHOWN]]
-        rest = len(needing) - len(rows)
-        lines += ["", "## What needs somebody", "", *_table(["cabinet", "outcome", "step", "reason", "next"], rows)]
-        lines += ["", f"… and {rest} more: see failed.csv."] if rest else []
-        lines += ["", "Once mended:", "", f"    bascule rerun --wave {status.wave}"]
-    errors = errors_frame(cabinets)
-    if len(errors):
-        told = errors.head(SHOWN).fillna("").astype(str)
-        rows = told[["cabinets", "error_signature", "codes", "first_seen"]].to_numpy().tolist()
-        lines += ["", "## The same error", "", *_table(["cabinets", "error", "codes", "first seen"], rows)]
-    durations = durations_frame(steps)
-    if len(durations):
-        told = durations.reset_index().astype({"cabinets": "int64"}).round(1).astype(str)
-        rows = told[["step", "p50", "p90", "cabinets"]].to_numpy().tolist()
-        lines += ["", "## Seconds a step", "", *_table(["step", "P50", "P90", "cabinets"], rows)]
-    return "\n".join(lines) + "\n"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> list[str]:
-    ruled = [header, ["---"] * len(header), *([_cell(cell) for cell in row] for row in rows)]
-    return [f"| {' | '.join(row)} |" for row in ruled]
-
-
-def _cell(text: str) -> str:
-    """What would be markup is shown as it is written."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    try:
+        beside.write_text(content, encoding="utf-8", newline="")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

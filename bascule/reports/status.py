@@ -1,4 +1,4 @@
-"""Where a wave stands, as the ledger has it. Two queries, whatever its size."""
+"""Where a wave stands, as the ledger has it. Two queries, whatever its size: entries, and leases."""
 
 from __future__ import annotations
 
@@ -15,13 +15,19 @@ from bascule.model import Lifecycle, Outcome, grade
 
 KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
 
-NEXT_ACTION = {
+NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
     Lifecycle.PLANNED: "run the wave",
     Lifecycle.READY: "run the wave",
     Lifecycle.RUNNING: "wait: a run is at work on it",
-    Lifecycle.WAITING: "see the reason, then re-run",
+    Lifecycle.WAITING: "see to what it waits for, then re-run",
     Lifecycle.PAUSED: "run again: what is proven is not done twice",
+    Outcome.UNKNOWN: "look at both systems and decide, then re-run",
+    Outcome.FAILED: "see the reason, then re-run",
+    Outcome.PARTIAL: "see what is missing, then: bascule rerun --only partial",
+    Outcome.BLOCKED: "mend what the reason names, then re-run",
+    Outcome.OK_WITH_RESERVATIONS: "see to the reservations: summary.md lists them",
 }
+"""What to do where no remedy was recorded; an outcome's word goes before a lifecycle's."""
 GRAVITY = tuple(Outcome)
 """From worst to best: what needs somebody comes first."""
 
@@ -109,8 +115,7 @@ def status_of(ledger: Ledger, wave: str) -> WaveStatus:
 
 def wave_table(status: WaveStatus, limit: int = 200) -> list[dict[str, Any]]:
     """For Prefect's pages: the totals, then who needs somebody, worst first, at most `limit` of them."""
-    open_cabinets = [cabinet for cabinet in status.cabinets if cabinet.outcome not in (Outcome.OK, Outcome.EXCLUDED)]
-    open_cabinets.sort(key=lambda cabinet: (GRAVITY.index(cabinet.outcome), cabinet.code))
+    needing = needing_somebody(status)
     totals = {
         "cabinet": f"all {status.planned}",
         "outcome": _totals(status),
@@ -126,15 +131,21 @@ def wave_table(status: WaveStatus, limit: int = 200) -> list[dict[str, Any]]:
             "reason": c.reason or "",
             "next": c.next_action or "",
         }
-        for c in open_cabinets[:limit]
+        for c in needing[:limit]
     ]
-    rest = len(open_cabinets) - len(rows)
+    rest = len(needing) - len(rows)
     more = (
         [{"cabinet": f"… and {rest} more", "outcome": "", "step": "", "reason": "", "next": "see failed.csv"}]
         if rest
         else []
     )
     return [totals, *rows, *more]
+
+
+def needing_somebody(status: WaveStatus) -> list[CabinetStatus]:
+    """Who is neither ok nor excluded, worst first."""
+    needing = [cabinet for cabinet in status.cabinets if cabinet.outcome not in (Outcome.OK, Outcome.EXCLUDED)]
+    return sorted(needing, key=lambda cabinet: (GRAVITY.index(cabinet.outcome), cabinet.code))
 
 
 def word_of(cabinet: CabinetStatus) -> str:
@@ -153,9 +164,10 @@ def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> Cabinet
     step, reason = last.step, last.reason
     if last.kind is EntryKind.BEGAN and not at_work:
         lifecycle, reason = Lifecycle.PAUSED, "its run ended without a word: killed, or the machine went down"
-    if not runs and planned.evidence.get("excluded"):
+    if planned.evidence.get("excluded") and planned.seq >= last.seq:
         lifecycle, outcome, reason = Lifecycle.ENDED, Outcome.EXCLUDED, planned.reason
-    done = outcome in (Outcome.OK, Outcome.EXCLUDED)
+    nothing_to_do = outcome in (Outcome.OK, Outcome.EXCLUDED)
+    next_action = last.evidence.get("remedy") or NEXT_ACTION.get(outcome) or NEXT_ACTION.get(lifecycle)
     return CabinetStatus(
         code=planned.cabinet,
         lifecycle=lifecycle,
@@ -164,9 +176,7 @@ def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> Cabinet
         reason=reason or None,
         error_class=last.error_class.value if last.error_class else None,
         error_signature=last.error_signature,
-        next_action=None
-        if done
-        else last.evidence.get("remedy") or NEXT_ACTION.get(lifecycle) or "see the reason, then re-run",
+        next_action=None if nothing_to_do else next_action,
         owner=planned.evidence.get("owner"),
         attempts=len(began),
         started_at=began[0].at if began else None,

@@ -1,0 +1,79 @@
+"""A wave in words, for whoever is called at two in the morning: what needs somebody, why, and what to type."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pandas as pd
+
+from bascule.model import Outcome
+from bascule.reports.frames import durations_frame, errors_frame, reservations_frame
+from bascule.reports.status import WaveStatus, needing_somebody, word_of
+from bascule.waves.choosing import DONE
+
+SHOWN = 50
+"""Rows of a table at most; the CSV files hold them all."""
+
+
+def summary(status: WaveStatus, run: str, cabinets: pd.DataFrame, told: pd.DataFrame) -> str:
+    """Markdown. `cabinets` and `told` as `bascule.reports.frames` makes them."""
+    lines = [f"# Wave {_plain(status.wave)}", "", *_totals(status, run)]
+    needing = needing_somebody(status)
+    if needing:
+        rows = [[c.code, word_of(c), c.step or "", c.reason or "", c.next_action or ""] for c in needing]
+        lines += _section("What needs somebody", ["cabinet", "stands", "at step", "why", "next"], rows, "failed.csv")
+        lines += ["", "Once that is mended:", "", f"    {rerun_command(status)}"] if rerun_command(status) else []
+    errors = errors_frame(cabinets, told)[["cabinets", "error_signature", "codes", "first_seen"]]
+    lines += _section("The same error", ["cabinets", "error", "which", "first seen"], _rows(errors), "failed.csv")
+    reservations = reservations_frame(cabinets, told)[["rule", "says", "cabinets", "codes", "remedy"]]
+    lines += _section("Reservations", ["rule", "what", "cabinets", "which", "next"], _rows(reservations), "the ledger")
+    durations = durations_frame(told).round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
+    lines += _section("Seconds a step took", ["step", "P50", "P90", "cabinets"], _rows(durations), "steps.csv")
+    return "\n".join(lines) + "\n"
+
+
+def rerun_command(status: WaveStatus) -> str:
+    """What takes up again what is not done; empty where a re-run would change nothing."""
+    command = f"bascule rerun --wave {shlex.quote(status.wave)}"
+    if any(outcome not in DONE for outcome in status.outcomes):
+        return command
+    return f"{command} --only {Outcome.PARTIAL}" if Outcome.PARTIAL in status.outcomes else ""
+
+
+def _totals(status: WaveStatus, run: str) -> list[str]:
+    accounted = sum(status.outcomes.values())
+    began = [c.started_at for c in status.cabinets if c.started_at]
+    ended = [c.ended_at for c in status.cabinets if c.ended_at]
+    when = f" First cabinet begun {min(began):%Y-%m-%d %H:%M} UTC" if began else ""
+    when += f", last one ended {max(ended):%Y-%m-%d %H:%M} UTC." if ended else "." if began else ""
+    counts = [[outcome.value, str(count)] for outcome, count in status.outcomes.items()]
+    return [
+        f"**{accounted} of {status.planned} cabinets accounted for. Grade: {status.grade}.**",
+        "",
+        f"Run `{run}`.{when}",
+        "",
+        *_table(["outcome", "cabinets"], counts),
+    ]
+
+
+def _section(title: str, header: list[str], rows: list[list[str]], rest_in: str) -> list[str]:
+    """Nothing, where there is nothing to tell."""
+    if not rows:
+        return []
+    more = [f"… and {len(rows) - SHOWN} more, see {rest_in}."] if len(rows) > SHOWN else []
+    return ["", f"## {title}", "", *_table(header, rows[:SHOWN]), *(["", *more] if more else [])]
+
+
+def _rows(frame: pd.DataFrame) -> list[list[str]]:
+    return [["" if pd.isna(value) else str(value) for value in row] for row in frame.itertuples(index=False)]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    ruled = [header, ["---"] * len(header), *([_plain(cell) for cell in row] for row in rows)]
+    return [f"| {' | '.join(row)} |" for row in ruled]
+
+
+def _plain(text: str) -> str:
+    """What would be markup is shown as it is written."""
+    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))

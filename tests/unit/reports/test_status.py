@@ -1,0 +1,187 @@
+"""Where a wave stands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bascule.ledger import EntryKind, Ledger
+from bascule.model import Lifecycle, Outcome
+from bascule.reports import CabinetStatus, DoesNotAddUp, NoSuchWave, WaveStatus, status_of, wave_table
+from tests.unit.reports.histories import History, began, blocked, ended, line, ok, planned, take_up, write
+
+
+def test_three_cabinets_are_told_as_the_interface_promises(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"), planned("C0003"), ok("C0001"), blocked("C0002"))
+    told = status_of(ledger, "pilot").as_json()
+    assert {name: told[name] for name in ("wave", "planned", "grade", "outcomes")} == {
+        "wave": "pilot",
+        "planned": 3,
+        "grade": "blocked",
+        "outcomes": {"blocked": 1, "none": 1, "ok": 1},
+    }
+    done, stuck, fresh = told["cabinets"]
+    assert (
+        list(done)
+        == (
+            "code lifecycle outcome step reason error_class error_signature next_action owner attempts started_at ended_at"
+        ).split()
+    )
+    assert (done["lifecycle"], done["outcome"], done["step"], done["reason"]) == ("ended", "ok", None, None)
+    assert (done["next_action"], done["owner"], done["attempts"]) == (None, "claire", 1)
+    assert (stuck["step"], stuck["next_action"]) == ("admin-rights", "give the rights in GE")
+    assert stuck["reason"].endswith("SOCIAL")
+    assert (fresh["lifecycle"], fresh["outcome"], fresh["started_at"]) == ("planned", "none", None)
+    assert fresh["next_action"] == "run the wave"
+    assert json.loads(json.dumps(told)) == told
+    assert done["started_at"].endswith("Z")
+
+
+def test_the_last_run_counts_and_the_first_one_began_it(ledger: Ledger) -> None:
+    first, second = blocked("C0001"), ok("C0001")
+    write(ledger, planned("C0001"), first, second)
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert (cabinet.outcome, cabinet.attempts, cabinet.error_class) == (Outcome.OK, 2, None)
+    assert (cabinet.started_at, cabinet.ended_at) == (first[0].at, second[-1].at)
+
+
+def test_a_cabinet_that_a_live_process_holds_is_running(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), began("C0001"))
+    take_up(ledger, ["C0001"])
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert (cabinet.lifecycle, cabinet.outcome, cabinet.ended_at) == (Lifecycle.RUNNING, Outcome.NONE, None)
+
+
+def test_a_cabinet_whose_process_is_gone_is_paused_and_to_be_run_again(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), blocked("C0001"), began("C0001"))
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert (cabinet.lifecycle, cabinet.outcome, cabinet.ended_at) == (Lifecycle.PAUSED, Outcome.NONE, None)
+    assert cabinet.reason
+    assert "killed" in cabinet.reason
+    assert cabinet.next_action
+    assert "run again" in cabinet.next_action
+    assert cabinet.error_signature is None
+
+
+def test_a_change_of_the_inventory_after_the_run_does_not_hide_how_it_ended(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), blocked("C0001"), planned("C0001", evidence={"owner": "paul"}))
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert (cabinet.outcome, cabinet.owner) == (Outcome.BLOCKED, "paul")
+
+
+def test_an_excluded_cabinet_is_accounted_for_and_never_counts_in_the_grade(ledger: Ledger) -> None:
+    out = planned("C0002", evidence={"excluded": True}, reason="moved to the next wave")
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"), blocked("C0002"), out)
+    status = status_of(ledger, "pilot")
+    assert (status.planned, status.grade) == (2, Outcome.OK)
+    assert status.outcomes == {Outcome.OK: 1, Outcome.EXCLUDED: 1}
+    assert status.cabinets[1].reason == "moved to the next wave"
+
+
+@pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in {Outcome.OK, Outcome.EXCLUDED}])
+def test_whoever_is_not_ok_has_something_to_do_next(ledger: Ledger, outcome: Outcome) -> None:
+    lifecycle = Lifecycle.WAITING if outcome is Outcome.NONE else Lifecycle.ENDED
+    write(ledger, planned("C0001"), began("C0001"), ended("C0001", outcome, lifecycle=lifecycle))
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert cabinet.next_action
+
+
+def test_another_wave_is_another_matter(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    write(ledger, planned("C0002"), blocked("C0002"), wave="second")
+    assert status_of(ledger, "pilot").grade is Outcome.OK
+    assert status_of(ledger, "second").grade is Outcome.BLOCKED
+
+
+def test_an_unknown_wave_names_those_there_are(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"))
+    with pytest.raises(NoSuchWave, match="'pilote'; did you mean 'pilot'") as refused:
+        status_of(ledger, "pilote")
+    assert "pilot" in refused.value.remedy
+
+
+def test_an_empty_ledger_says_how_to_begin(ledger: Ledger) -> None:
+    with pytest.raises(NoSuchWave) as refused:
+        status_of(ledger, "pilot")
+    assert "bascule run" in refused.value.remedy
+
+
+def test_a_cabinet_counted_twice_stops_every_report(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"))
+    first, _ = status_of(ledger, "pilot").cabinets
+    with pytest.raises(DoesNotAddUp):
+        WaveStatus(wave="pilot", planned=2, cabinets=(first, first))
+    with pytest.raises(DoesNotAddUp):
+        WaveStatus(wave="pilot", planned=2, cabinets=(first,))
+
+
+def histories() -> st.SearchStrategy[list[str]]:
+    """What may befall a cabinet, in any order."""
+    words = [*(outcome.value for outcome in Outcome if outcome is not Outcome.EXCLUDED), "began", "planned", "excluded"]
+    return st.lists(st.sampled_from(words), max_size=6)
+
+
+def history_of(code: str, words: list[str]) -> History:
+    told = planned(code)
+    for word in words:
+        match word:
+            case "began":
+                told += began(code)
+            case "planned":
+                told += planned(code)
+            case "excluded":
+                told += planned(code, evidence={"excluded": True})
+            case outcome:
+                told += [*began(code), *ended(code, Outcome(outcome))]
+    return told
+
+
+@given(st.lists(histories(), min_size=1, max_size=12))
+@settings(max_examples=40, deadline=None)
+def test_planned_is_the_sum_of_all_outcomes_whatever_happened(befell: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as folder, Ledger(f"sqlite:///{Path(folder) / 'ledger.db'}") as ledger:
+        write(ledger, *(history_of(f"C{number:04}", words) for number, words in enumerate(befell)))
+        status = status_of(ledger, "pilot")
+        assert status.planned == sum(status.outcomes.values()) == len(befell)
+        assert all(status.outcomes.values())
+        counted = [outcome for outcome in status.outcomes if outcome is not Outcome.EXCLUDED]
+        assert status.grade is (min(counted, key=list(Outcome).index) if counted else Outcome.OK)
+
+
+def test_prefects_table_is_bounded_and_begins_with_the_worst(ledger: Ledger) -> None:
+    codes = [f"C{number:04}" for number in range(10)]
+    write(ledger, *map(planned, codes), *map(ok, codes[:5]), *map(blocked, codes[5:9]))
+    table = wave_table(status_of(ledger, "pilot"), limit=3)
+    assert [row["cabinet"] for row in table] == ["all 10", "C0005", "C0006", "C0007", "… and 2 more"]
+    assert table[0]["outcome"] == "4 blocked, 1 none, 5 ok"
+    assert json.loads(json.dumps(table)) == table
+    assert len({tuple(row) for row in table}) == 1
+
+
+def test_five_thousand_cabinets_are_told_within_a_second_or_two_by_a_handful_of_queries(ledger: Ledger) -> None:
+    codes = [f"C{number:05}" for number in range(5_000)]
+    write(
+        ledger, *map(planned, codes), *(ok(code) if number % 3 else blocked(code) for number, code in enumerate(codes))
+    )
+    began_at = time.perf_counter()
+    status = status_of(ledger, "pilot")
+    took = time.perf_counter() - began_at
+    assert status.planned == 5_000
+    assert took < 4, f"{took:.2f} s; on a quiet machine less than one"
+
+
+def test_a_run_that_wrote_nothing_of_a_cabinet_changes_nothing(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    before = status_of(ledger, "pilot")
+    asyncio.run(
+        ledger.record(line("@pilot", EntryKind.RUN_BEGAN, run="R2"), line("@pilot", EntryKind.RUN_ENDED, run="R2"))
+    )
+    assert status_of(ledger, "pilot") == before
+    assert isinstance(before.cabinets[0], CabinetStatus)
