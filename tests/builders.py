@@ -25,9 +25,7 @@ from bascule.model import Assignment, Cabinet, Invitation, Kind, System
 from bascule.procedure import PROCEDURE
 from sandbox.app import create_app
 
-ONE_TIME = tuple(
-    act.verb for step in PROCEDURE if step.kind is Kind.ONCE or step.irreversible for act in step.acts
-)
+ONE_TIME = tuple(act.verb for step in PROCEDURE if step.kind is Kind.ONCE or step.irreversible for act in step.acts)
 """The writes that nobody may ever repeat blindly."""
 
 PACE = Pace(
@@ -174,7 +172,9 @@ async def assert_moved(stage: Stage, code: str) -> None:
 
 
 @asynccontextmanager
-async def stage(folder: Path, cabinets: Sequence[Cabinet], *faults: dict[str, Any], **scenario: Any) -> AsyncIterator[Stage]:
+async def stage(
+    folder: Path, cabinets: Sequence[Cabinet], *faults: dict[str, Any], **scenario: Any
+) -> AsyncIterator[Stage]:
     """`scenario`: what a scenario holds beside its faults, such as `honour_keys`."""
     clock = Time()
     app = create_app(world(cabinets), {**scenario, "faults": list(faults)}, clock=clock.seconds)
@@ -187,7 +187,5 @@ async def stage(folder: Path, cabinets: Sequence[Cabinet], *faults: dict[str, An
             )
             for system in System
         }
-        tester = await open_ones.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://sandbox")
-        )
+        tester = await open_ones.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://sandbox"))
         yield Stage(tuple(cabinets), ledger, remotes, tester, clock)
