@@ -155,7 +155,7 @@ def _stored(environment: str | None) -> Inventory:
 
     settings = read_settings(environment)
     say_where(settings)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, read_only=True) as ledger:
         stored = ledger.inventory()
     if stored is None:
         raise NotConfigured("The ledger holds no inventory", remedy="bascule inventory import FILE, or give two files")

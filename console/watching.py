@@ -41,7 +41,7 @@ def status(wave: Wave, json: Json = False, environment: Environment = None) -> N
 
     settings = read_settings(environment)
     say_where(settings)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, read_only=True) as ledger:
         found = status_of(ledger, wave)
     if json:
         print_json(found.as_json())
@@ -66,7 +66,7 @@ def report(
 
     settings = read_settings(environment)
     say_where(settings)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, read_only=True) as ledger:
         published = publish(ledger, wave, output or settings.out)
     for path in published.files:
         typer.echo(str(path))

@@ -44,7 +44,8 @@ async def migrate(
         cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history, procedure=procedure)
         run.ledger.record_later(_entry(run, cabinet, fence, EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING))
         now_standing = await walk(cabinet_run, perform)
-        run.ledger.record_later(
+        # Waited for: who lost the lease meanwhile must not say how the cabinet ended.
+        await run.ledger.record(
             _entry(
                 run,
                 cabinet,

@@ -72,7 +72,9 @@ class Entry:
 
 def chained(entry: Entry, seq: int, previous: str) -> Entry:
     """The entry as it stands in its cabinet's chain."""
-    placed = replace(entry, seq=seq, previous=previous)
+    # Through JSON once, so that what is hashed is what will be read.
+    evidence = json.loads(json.dumps(dict(entry.evidence), ensure_ascii=False))
+    placed = replace(entry, seq=seq, previous=previous, evidence=evidence)
     return replace(placed, hash=digest(placed))
 
 

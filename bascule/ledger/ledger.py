@@ -44,14 +44,15 @@ class Ledger:
     def __init__(self, url: str, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
         self.url = url
         self._reading = engine_for(url, writes=False, busy_seconds=busy_seconds)
-        self._writing: Engine | None = None
+        self._writing: Engine | None = None if read_only else engine_for(url, writes=True, busy_seconds=busy_seconds)
         self._writer: Writer | None = None
-        if read_only:
-            ensure_revision(self._reading)
-            return
-        self._writing = engine_for(url, writes=True, busy_seconds=busy_seconds)
-        ensure_revision(self._writing)
-        self._writer = Writer(self._writing)
+        try:
+            ensure_revision(self._writing or self._reading, makes_one=not read_only)
+        except BaseException:
+            self.close()
+            raise
+        if self._writing is not None:
+            self._writer = Writer(self._writing)
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +81,7 @@ class Ledger:
 
     async def settle(self) -> None:
         """Returns when everything handed over so far is on disk; raises what went wrong with it."""
-        await self._open_writer.call(lambda _: None)
+        await self._open_writer.settle()
 
     def keep(self, cabinet: str, what: str, content: bytes, at: datetime) -> str:
         """Keeps a list, written with the next group, before any entry that is recorded after it. Returns its SHA-256."""

@@ -34,7 +34,7 @@ def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) ->
             raise LedgerUnreachable(
                 f"No driver is installed for {parsed.drivername}", remedy="pip install 'bascule[postgres]'"
             ) from missing
-    if parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
+    if writes and parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
         _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed, connect_args={"timeout": busy_seconds, "check_same_thread": False})
 
@@ -54,9 +54,18 @@ def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) ->
     return engine
 
 
-def ensure_revision(engine: Engine) -> None:
-    """Makes a new database a ledger; refuses one that this version cannot read."""
-    found = revision_of(engine)
+def ensure_revision(engine: Engine, *, makes_one: bool = True) -> None:
+    """Makes a new database a ledger, unless it is only to be read; refuses one that this version cannot read."""
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    missing = (
+        not makes_one and file is not None and not file.startswith(("file:", ":memory:")) and not Path(file).exists()
+    )
+    # SQLite makes a file of whatever it is asked to open.
+    found = None if missing else revision_of(engine)
+    if found is None and not makes_one:
+        raise LedgerUnreachable(
+            "There is no ledger yet", remedy="bascule run --inventory FILE makes one; or check BASCULE_LEDGER_URL"
+        )
     if found is None:
         upgrade(engine)
     elif found != REVISION and found in known_revisions():
@@ -93,6 +102,9 @@ def upgrade(engine: Engine) -> None:
 
     try:
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                # Two processes may both find an empty database: one makes the ledger, the other finds it made.
+                connection.execute(text("SELECT pg_advisory_xact_lock(7295182)"))
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -10,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from bascule.errors import BasculeError, LeaseLost
 from bascule.ledger import tables
 from bascule.ledger.entries import GENESIS, Entry, chained
 from bascule.ledger.rows import row_of
 from bascule.ledger.trouble import in_words
+
+log = logging.getLogger("bascule.ledger")
 
 Deliver = Callable[[Any, BaseException | None], None]
 
@@ -50,7 +53,8 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.SimpleQueue[Append | Call | None] = queue.SimpleQueue()
-        self._lost: BaseException | None = None
+        self._lost: dict[str, BaseException] = {}
+        """What could not be written while nobody waited for it, by cabinet."""
         self._thread = threading.Thread(target=self._work, name="ledger-writer", daemon=True)
         self._thread.start()
 
@@ -62,7 +66,7 @@ class Writer:
         return written
 
     def append_later(self, entries: Sequence[Entry]) -> None:
-        """Written with the next group. What goes wrong is raised by the next call that waits."""
+        """Written with the next group. What goes wrong is raised to who next waits for this cabinet, or settles."""
         self._queue.put(Append(entries, None))
 
     async def call(self, run: Callable[[Connection], Any]) -> Any:
@@ -73,9 +77,19 @@ class Writer:
     def call_later(self, run: Callable[[Connection], Any]) -> None:
         self._queue.put(Call(run, None))
 
+    async def settle(self) -> None:
+        """Returns when everything handed over is on disk. Raises what was lost, but for lost leases: those concern one cabinet."""
+        await self.call(lambda _: None)
+        lost, self._lost = self._lost, {}
+        for error in lost.values():
+            if not isinstance(error, LeaseLost):
+                raise error
+
     def close(self) -> None:
         self._queue.put(None)
         self._thread.join()
+        for cabinet, error in self._lost.items():
+            log.error("%s: not written to the ledger: %s", cabinet or "a list", error)
 
     def _work(self) -> None:
         open_still = True
@@ -102,19 +116,18 @@ class Writer:
         try:
             answers = self._in_one_transaction(group)
         except Exception as trouble:  # noqa: BLE001  # whatever it is, it is delivered to those who wait, who raise it
-            if len(group) > 1:
-                # One of them may be at fault; the others must not suffer for it.
+            if len(group) > 1 and not isinstance(trouble, OperationalError):
+                # One of them may be at fault; the others must not suffer for it. A busy or full ledger is nobody's fault.
                 for item in group:
                     self._write([item])
                 return
-            answers = [(None, in_words(trouble))]
+            answers = [(None, in_words(trouble))] * len(group)
         for item, (result, error) in zip(group, answers, strict=True):
+            cabinet = item.entries[0].cabinet if isinstance(item, Append) and item.entries else ""
             if item.deliver is not None:
-                # What was lost without anybody waiting for it is told to the next who waits.
-                lost, self._lost = self._lost, None
-                item.deliver(result, error or lost)
+                item.deliver(result, error or self._lost.pop(cabinet or "-", None))
             elif error is not None:
-                self._lost = error
+                self._lost[cabinet] = error
 
     def _in_one_transaction(self, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
         for again in range(TRIES):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,7 +58,7 @@ class CabinetStatus:
     ended_at: datetime | None
 
     def as_json(self) -> dict[str, Any]:
-        plain = asdict(self)
+        plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return plain | {"started_at": _instant(self.started_at), "ended_at": _instant(self.ended_at)}
 
 

@@ -103,7 +103,6 @@ async def test_a_ledger_held_by_another_program_is_waited_for_then_said_to_be_bu
         assert [entry.reason for entry in ledger.history("C0001")] == ["written"]
 
 
-@pytest.mark.xfail(reason="the writer waits out the busy time once for each write of a group", strict=True)
 async def test_many_who_wait_for_a_busy_ledger_wait_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with Ledger(f"sqlite:///{path}", busy_seconds=0.2) as ledger:
