@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -245,7 +246,7 @@ def _said(error: object) -> str:
             str(loc[0]), Scenario.model_fields
         )
         return f"{place}: there is no such field{did_you_mean(str(loc[-1]), fields)}"
-    return f"{place}: {error['msg']}, not {error['input']!r}"
+    return f"{place}: {error['msg']}, not {reprlib.repr(error['input'])}"
 
 
 def _problems(fault: Fault, codes: Collection[str]) -> Iterator[str]:

@@ -69,3 +69,13 @@ async def test_a_reset_is_as_at_the_start(open_sandbox: Opened, tmp_path: Path) 
     scenario = (await road.tester.get("/sandbox/faults")).json()
     assert (scenario["faults"], scenario["sync_seconds"]) == ([], 1)
     await road.walk(until="the end")
+
+
+async def test_a_scenario_that_is_given_wins_over_the_one_that_was_kept(open_sandbox: Opened, tmp_path: Path) -> None:
+    state = str(tmp_path / "state.db")
+    before = open_sandbox(state=state)
+    await before.faults({"fault": "consent-revoked"})
+    kept = open_sandbox(state=state, time=before.time)
+    assert (await kept.write("backup")).status_code == 403
+    given = open_sandbox(state=state, time=before.time, scenario={"honour_keys": True})
+    assert (await given.write("backup")).status_code == 200
