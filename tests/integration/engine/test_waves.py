@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
-from bascule.ledger import Entry, EntryKind
+from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
 from bascule.model import Kind, Lifecycle, Outcome
 from bascule.procedure import PROCEDURE
 from tests.builders import ONE_TIME, Stage, assert_moved, cabinets, stage, with_people
@@ -128,7 +127,7 @@ async def test_a_write_whose_answer_is_lost_is_never_written_twice(
     ],
     ids=lambda fault: "-".join(str(word) for word in fault.values()),
 )
-@pytest.mark.parametrize("at", ["connect", "synchronise", "open-exe"])
+@pytest.mark.parametrize("at", ["connect", "synchronise"])
 async def test_a_passing_fault_ends_well_at_last_and_writes_once(
     tmp_path: Path, fault: dict[str, Any], at: str
 ) -> None:
@@ -175,11 +174,27 @@ async def test_a_user_who_connects_midway_ends_it_with_everybody_let_in_and_the_
     await assert_moved(three, SECOND)
 
 
-async def test_two_runs_at_once_share_no_cabinet(three: Stage) -> None:
-    pace = replace(three.pace, retry=replace(three.pace.retry, first=0.01))
-    runs = await asyncio.gather(three.wave(pace=pace), three.wave(pace=pace))
-    for conducted in runs:
-        assert not conducted.defects
+async def test_of_two_runs_at_once_one_waits_until_the_other_has_let_go(three: Stage) -> None:
+    first = asyncio.create_task(three.wave())
+    while not all(three.entries(cabinet.code, EntryKind.BEGAN) for cabinet in three.cabinets):
+        await asyncio.sleep(0.01)
+
+    async def sleep(seconds: float) -> None:
+        if seconds >= LEASE_SECONDS:
+            await asyncio.wait([first])
+        await three.time.sleep(seconds)
+
+    second = await three.wave(sleep=sleep)
+    assert (await first).outcomes == second.outcomes == {Outcome.OK: 3}
+    for cabinet in three.cabinets:
+        await assert_moved(three, cabinet.code)
+        assert {entry.fence for entry in three.entries(cabinet.code, EntryKind.INTENT)} == {1}
+
+
+async def test_a_run_that_lost_its_leases_writes_nothing_more_and_doubles_nothing(three: Stage) -> None:
+    """Two runs that each believe the other's leases to have expired, again and again."""
+    await asyncio.gather(three.wave(), three.wave())
+    assert (await three.wave()).outcomes == {Outcome.OK: 3}
     for cabinet in three.cabinets:
         await assert_moved(three, cabinet.code)
         fences = [entry.fence for entry in three.ledger.history(cabinet.code)]
