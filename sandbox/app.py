@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, get_args
@@ -25,7 +26,7 @@ from sandbox.cabinet import Cabinet
 from sandbox.clock import Clock, instant
 from sandbox.door import Door
 from sandbox.emulation import Sandbox
-from sandbox.openapi import described, reads, writes
+from sandbox.openapi import answers_with, answers_with_many, described, finds_by_key, takes, writes
 from sandbox.scenario import Scenario, ScenarioRefused
 from sandbox.store import Store
 from sandbox.verbs import VERBS, Verb
@@ -83,14 +84,14 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         body = wire.Health(status="ok", system=system, contract=wire.VERSION, time=time_now)
         return Response(_json_of_health.dump_json(body), headers=JSON)
 
-    app.add_api_route(f"{base}/token", token, methods=["POST"], tags=tags, responses=reads(wire.Token))
-    app.add_api_route(f"{base}/health", health, methods=["GET"], tags=tags, responses=reads(wire.Health))
+    app.add_api_route(f"{base}/token", token, methods=["POST"], tags=tags, openapi_extra=answers_with(wire.Token))
+    app.add_api_route(f"{base}/health", health, methods=["GET"], tags=tags, openapi_extra=answers_with(wire.Health))
 
     def serve(path: str, method: str, respond: Respond, **documented: Any) -> None:
         async def endpoint(request: Request) -> Response:
             return await _sent(request, await admitted(request, respond), sandbox)
 
-        endpoint.__name__ = f"{method} {base}{path}".lower().replace("/", "_")
+        endpoint.__name__ = re.sub(r"\W+", "_", f"{method.lower()}{base}{path or '/facts'}").strip("_")
         app.add_api_route(f"{base}/cabinets/{{code}}{path}", endpoint, methods=[method], tags=tags, **documented)
 
     async def admitted(request: Request, respond: Respond) -> Answer:
@@ -132,14 +133,14 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
     async def unknown_verb(_sandbox: Sandbox, _cabinet: Cabinet, request: Request) -> Answer:
         return answers.error("unknown-verb", f"There is no write {request.path_params['verb']!r} here.")
 
-    serve("", "GET", observed, responses=reads(FACTS[system]))
+    serve("", "GET", observed, openapi_extra=answers_with(FACTS[system]))
     if system in LISTS:
-        serve("/lists", "GET", lists, responses=reads(LISTS[system]))
-    serve("/operations/{operation}", "GET", operation, responses=reads(wire.Operation))
-    serve("/operations", "GET", operations, responses=reads(wire.Operations))
+        serve("/lists", "GET", lists, openapi_extra=answers_with(LISTS[system]))
+    serve("/operations/{operation}", "GET", operation, openapi_extra=answers_with(wire.Operation))
+    serve("/operations", "GET", operations, openapi_extra=finds_by_key(wire.Operations))
     for verb in VERBS.values():
         if verb.system == system:
-            serve(f"/{verb.name}", "POST", written(verb), **writes(verb))
+            serve(f"/{verb.name}", "POST", written(verb), openapi_extra=writes(verb))
     serve("/{verb}", "POST", unknown_verb, include_in_schema=False)
 
 
@@ -150,7 +151,7 @@ def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
     async def health() -> dict[str, Any]:
         return {"status": "ok", "cabinets": len(sandbox.cabinets), "seed": sandbox.world.seed}
 
-    @app.get("/sandbox/journal", tags=tags, responses=reads(tuple[wire.JournalLine, ...]))
+    @app.get("/sandbox/journal", tags=tags, openapi_extra=answers_with_many(wire.JournalLine))
     async def journal() -> Response:
         return Response(_json_of_journal.dump_json(sandbox.journal_lines()), headers=JSON)
 
@@ -165,7 +166,7 @@ def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
     async def faults() -> Scenario:
         return sandbox.scenario
 
-    @app.put("/sandbox/faults", tags=tags, openapi_extra={"requestBody": _scenario_body()})
+    @app.put("/sandbox/faults", tags=tags, openapi_extra={"requestBody": takes(Scenario)})
     async def put_faults(request: Request) -> Response:
         try:
             sandbox.put_scenario(await request.json())
@@ -179,10 +180,6 @@ def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
     async def reset() -> dict[str, str]:
         sandbox.reset()
         return {"status": "ok"}
-
-
-def _scenario_body() -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Scenario"}}}}
 
 
 async def _sent(request: Request, answer: Answer, sandbox: Sandbox) -> Response:
