@@ -76,14 +76,11 @@ async def test_a_refused_token_at_any_call_leaves_nobody_locked_out_and_is_mende
         await assert_ends_well(scene)
 
 
-@NOW_OR_LATER
-async def test_the_word_to_stop_at_any_call_lets_users_in_unless_a_synchronisation_runs(
-    tmp_path: Path, after: bool
-) -> None:
+async def test_the_word_to_stop_at_any_call_lets_users_in_unless_a_synchronisation_runs(tmp_path: Path) -> None:
     async def stop(run: Run) -> None:
         run.stop.set()
 
-    async with struck_at_every_call(tmp_path, stop, after=after) as (scene, standings):
+    async with struck_at_every_call(tmp_path, stop, after=True) as (scene, standings):
         for cabinet, standing in zip(scene.cabinets, standings, strict=True):
             if cabinet.code in scene.ledger.owing_a_reopen():
                 assert standing.outcome is Outcome.UNKNOWN

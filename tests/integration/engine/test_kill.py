@@ -25,7 +25,17 @@ def sandbox(tmp_path: Path) -> Iterator[str]:
     """A process of its own; its address."""
     given = tmp_path / "world.json"
     given.write_text(json.dumps(world(CABINETS)), encoding="utf-8")
-    command = [sys.executable, "-m", "sandbox", "--world", given, "--port", "0", "--state", tmp_path / "state"]
+    command = [
+        sys.executable,
+        "-m",
+        "sandbox",
+        "--world",
+        str(given),
+        "--port",
+        "0",
+        "--state",
+        str(tmp_path / "state"),
+    ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout.readline().split()[-1]
