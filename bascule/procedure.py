@@ -367,7 +367,7 @@ users_can_connect = Condition(
     GE,
     "GE's users are still kept out",
     lambda f: f.ge.locked_out_by is None,
-    remedy="bascule unlock CODE --because TEXT --by NAME",
+    remedy="re-run; if users must work before that, end the lock-out in GE by hand",
 )
 is_the_same_on_both_sides = Condition(
     KEPT,

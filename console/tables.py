@@ -6,9 +6,8 @@ from collections import Counter
 
 from rich.table import Table
 
-from bascule.model import Outcome
 from bascule.reports import WaveStatus
-from bascule.reports.status import word_of
+from bascule.reports.status import needing_somebody, word_of
 
 COLOURS = {"ok": "green", "waiting": "yellow", "paused": "yellow", "ok-with-reservations": "cyan", "blocked": "magenta"}
 SHOWN = 40
@@ -26,7 +25,7 @@ def wave_in_words(status: WaveStatus) -> Table:
     )
     for column in ("cabinet", "stands", "at step", "why", "next"):
         table.add_column(column, overflow="fold")
-    needing = [c for c in status.cabinets if c.outcome not in (Outcome.OK, Outcome.EXCLUDED)]
+    needing = needing_somebody(status)
     for cabinet in needing[:SHOWN]:
         word = word_of(cabinet)
         colour = COLOURS.get(word, "red")

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bascule.engine.decisions import Standing, proven
 from bascule.engine.run import Run
@@ -109,7 +109,14 @@ def already_standing(
             yield cabinet, None
             continue
         ended = [entry for entry in history if entry.kind is EntryKind.ENDED]
-        yield cabinet, _remembered(ended[-1]) if ended else None
+        remembered = _remembered(ended[-1]) if ended else None
+        if remembered is not None and ended[-1].wave != run.wave:
+            # Proven in another wave: this one is told, so that it adds up.
+            told = f"proven in wave {ended[-1].wave}"
+            run.ledger.record_later(
+                replace(ended[-1], at=run.clock(), who=run.who, wave=run.wave, run=run.id, reason=told, fence=0)
+            )
+        yield cabinet, remembered
 
 
 def _remembered(ended: Entry) -> Standing | None:

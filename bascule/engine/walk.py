@@ -12,12 +12,14 @@ from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
 from bascule.engine.decisions import Standing, proven, standing
 from bascule.engine.run import Run
-from bascule.errors import RemoteError
+from bascule.errors import RemoteError, StillRunning
 from bascule.ledger import Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, State
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
 
 log = logging.getLogger("bascule.engine")
+
+RUNS = "a synchronisation is running: users stay locked out until it ends; run again to watch it and let them in"
 
 Perform = Callable[[CabinetRun, Step], Coroutine[Any, Any, Entry]]
 """Carries a step out to its end, further attempts included. Prefect's tasks are one implementation, `perform` is the other."""
@@ -89,17 +91,20 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
                 tried.add(step.name)
                 trying[asyncio.create_task(perform(cabinet_run, step))] = step
 
-    try:
+    async def go_on() -> None:
         while True:
             if not run.stop.is_set():
                 start_what_can_be_done()
             if not trying:
-                break
+                return
             finished, _ = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
             for task in finished:
                 step = trying.pop(task)
                 if task.result().state is State.DONE:
                     done.add(step.name)
+
+    try:
+        await go_on()
     except BaseException:
         for task in trying:
             task.cancel()
@@ -107,6 +112,8 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
         await asyncio.shield(let_users_in(cabinet_run, perform, done))
         raise
     await let_users_in(cabinet_run, perform, done)
+    # A reopen that failed at its turn and was paid now: what stands on it can be done after all.
+    await go_on()
     open_steps = [step.name for step in cabinet_run.procedure if step.name not in done]
     return standing(
         cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=run.stop.is_set()
@@ -124,11 +131,11 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
         for step in section:
             await _know(cabinet_run, step)
         if await cabinet_run.synchronisation_runs():
-            _stay_locked(
-                cabinet_run,
-                "a synchronisation is running: users stay locked out until it ends; run again to watch it and let them in",
-            )
+            _stay_locked(cabinet_run, RUNS)
             return
+    except StillRunning:
+        _stay_locked(cabinet_run, RUNS)
+        return
     except RemoteError as error:
         _stay_locked(
             cabinet_run,
@@ -155,7 +162,7 @@ async def _know(cabinet_run: CabinetRun, step: Step) -> None:
 
 def _stay_locked(cabinet_run: CabinetRun, why: str) -> None:
     log.error("%s: %s", cabinet_run.cabinet.code, why)
-    remedy = f"bascule run again; or, once a person has looked: bascule unlock {cabinet_run.cabinet.code} --because TEXT --by NAME"
+    remedy = "run again as soon as the systems answer; if users must work before that, end the lock-out in GE by hand"
     cabinet_run.give_up_on(REOPEN, why, remedy)
 
 

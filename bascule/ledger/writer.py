@@ -80,10 +80,10 @@ class Writer:
     async def settle(self) -> None:
         """Returns when everything handed over is on disk. Raises what was lost, but for lost leases: those concern one cabinet."""
         await self.call(lambda _: None)
-        lost, self._lost = self._lost, {}
-        for error in lost.values():
-            if not isinstance(error, LeaseLost):
-                raise error
+        of_all = [cabinet for cabinet, error in self._lost.items() if not isinstance(error, LeaseLost)]
+        lost = [self._lost.pop(cabinet) for cabinet in of_all]
+        if lost:
+            raise lost[0]
 
     def close(self) -> None:
         self._queue.put(None)
