@@ -29,8 +29,8 @@ ENVIRONMENTS = Path(__file__).parent / "environments"
 DEFAULT_ENVIRONMENT = "sandbox"
 PREFIX = "BASCULE_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-OUTSIDE = frozenset({"BASCULE_ENVIRONMENT"})
-"""Variables of ours that are no setting."""
+OUTSIDE = frozenset({"BASCULE_ENVIRONMENT", "BASCULE_ROOT", "BASCULE_TEST_POSTGRESQL_URL"})
+"""Variables of ours that are no setting: which environment; where the deployments run; what the tests are told."""
 
 
 class SettingsRefused(BasculeError):
