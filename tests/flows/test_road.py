@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -15,7 +16,6 @@ from typing import Any
 import httpx
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.deployments import run_deployment
 
 from bascule.inventory import sample, write_inventory
 from bascule.ledger import Ledger, first_broken
@@ -145,24 +145,20 @@ async def test_a_wave_started_through_the_api_is_ended_by_a_worker(
     sandbox: SandboxProcess, place: Path, prefect_server: Server
 ) -> None:
     team.deploy(prefect_server.url)
-    with team.worker(prefect_server.url):
-        started: Any = run_deployment(
-            "migrate_wave/wave",
-            parameters={"inventory": str(place / "inv.csv")},
-            timeout=90,
-            poll_interval=0.5,
-            as_subflow=False,
-        )
-        ended = await started
-    assert ended.state is not None
-    assert (ended.state.name, ended.state.message) == ("Completed", "8 ok"), ended.state.message
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("migrate_wave/wave")
-        runs = (
-            await client.request(
-                "POST", "/task_runs/filter", json={"flow_runs": {"id": {"any_": [str(ended.id)]}}, "limit": 200}
+        with team.worker(prefect_server.url):
+            ended = await client.create_flow_run_from_deployment(
+                deployment.id, parameters={"inventory": str(place / "inv.csv")}
             )
-        ).json()
+            deadline = time.monotonic() + 90
+            while not (ended.state and ended.state.is_final()) and time.monotonic() < deadline:
+                await asyncio.sleep(0.5)
+                ended = await client.read_flow_run(ended.id)
+        of_the_wave = {"flow_runs": {"id": {"any_": [str(ended.id)]}}, "limit": 200}
+        runs = (await client.request("POST", "/task_runs/filter", json=of_the_wave)).json()
+    assert ended.state is not None
+    assert (ended.state.name, ended.state.message) == ("Completed", "8 ok"), ended.state.message
     assert [(s.active, s.schedule.model_dump().get("timezone")) for s in deployment.schedules] == [
         (False, "Europe/Paris")
     ]
