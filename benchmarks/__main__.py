@@ -97,7 +97,7 @@ class Bench:
             return await self._cost_of(lambda: wave(run))
 
     async def _cost_of(self, work: Callable[[], Awaitable[None]]) -> Cost:
-        # Everybody begins with a brake that was not used for a while, and a server that has nothing left to do.
+        # Everybody begins with a full brake. The server may still be busy with the events of who came before: its share is blurred.
         await asyncio.sleep(brake.burst / brake.per_second + 1)
         wall, own, server = time.perf_counter(), time.process_time(), cpu_of(self.server_pid)
         await work()
