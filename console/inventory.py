@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bascule.errors import BasculeError
 from console.telling import print_json, say, say_where
 
 if TYPE_CHECKING:
-    from bascule.inventory import Inventory
+    from bascule.inventory import Inventory, Problem
 
 app = typer.Typer(no_args_is_help=True, help="Who is planned, with what parameters.")
 
@@ -21,6 +25,10 @@ Users = Annotated[Path | None, typer.Option("--users", help="Users beside a CSV.
 Assignments = Annotated[Path | None, typer.Option("--assignments", help="Assignments beside a CSV.")]
 Output = Annotated[Path, typer.Option("--output", "-o", help="Ends in .csv, .xlsx or .yaml.")]
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+class NotWritten(BasculeError):
+    """A file could not be written."""
 
 
 @app.command()
@@ -38,15 +46,16 @@ def check(
 
     Example: bascule inventory check inventory.xlsx -o inventory-annotated.xlsx
     """
-    from bascule.inventory import InventoryRefused, annotate, as_json, read_inventory, render
+    from bascule.inventory import InventoryRefused, annotate, read_inventory, render
 
     try:
         inventory = read_inventory(file, waves=waves, users=users, assignments=assignments)
     except InventoryRefused as refused:
         if output is not None:
-            annotate(file, refused.problems, output)
+            with _writing(output):
+                annotate(file, refused.problems, output)
         if json:
-            print_json({"file": str(file), "ok": False, "problems": as_json(refused.problems)})
+            print_json({"file": str(file), "ok": False, "problems": _plain(refused.problems)})
         else:
             say(render(refused.problems))
             errors = sum(problem.level == "error" for problem in refused.problems)
@@ -58,7 +67,7 @@ def check(
             "digest": inventory.digest,
             "waves": sorted({c.wave for c in inventory.cabinets}),
         }
-        print_json({"file": str(file), "ok": True, **told, "problems": as_json(inventory.warnings)})
+        print_json({"file": str(file), "ok": True, **told, "problems": _plain(inventory.warnings)})
         return
     if inventory.warnings:
         say(render(inventory.warnings))
@@ -75,7 +84,8 @@ def template(output: Output, language: Annotated[str, typer.Option("--language",
 
     if language not in ("fr", "en"):
         raise typer.BadParameter(f"{language!r} is neither fr nor en")
-    write_template(output, "fr" if language == "fr" else "en")
+    with _writing(output):
+        write_template(output, "fr" if language == "fr" else "en")
     typer.echo(f"{output}: fill it in, then: bascule inventory check {output}")
 
 
@@ -93,7 +103,9 @@ def sample(
     from bascule.inventory import sample as drawn
     from bascule.inventory import write_inventory
 
-    for path in write_inventory(drawn(cabinets, seed, wave), output):
+    with _writing(output):
+        written = write_inventory(drawn(cabinets, seed, wave), output)
+    for path in written:
         typer.echo(str(path))
 
 
@@ -143,7 +155,7 @@ def diff(
     before, after = (given, read_inventory(new)) if new is not None else (_stored(environment), given)
     found = compare(before, after)
     if json:
-        print_json(found.as_json())
+        typer.echo(found.as_json())
     else:
         typer.echo(str(found) or "No difference.")
 
@@ -161,3 +173,20 @@ def _stored(environment: str | None) -> Inventory:
         raise NotConfigured("The ledger holds no inventory", remedy="bascule inventory import FILE, or give two files")
     say(f"Compared with the version that {stored.who} stored at {stored.at:%Y-%m-%d %H:%M} UTC")
     return from_plain(stored.content)
+
+
+def _plain(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    return [asdict(problem) for problem in problems]
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    from xlsxwriter.exceptions import FileCreateError
+
+    try:
+        yield
+    except (OSError, FileCreateError) as trouble:
+        raise NotWritten(
+            f"{path}: cannot be written ({trouble})",
+            remedy="give another -o, in a folder that exists and may be written",
+        ) from trouble

@@ -26,7 +26,8 @@ def say_where(settings: Settings) -> None:
 
 def masked(url: str) -> str:
     """A database address without its password."""
-    return re.sub(r"(://[^:/@]+):[^@]+@", r"\1:***@", url)
+    # Up to the last @: a password may hold one, and half a secret is none.
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
 
 
 def print_json(value: Any) -> None:
