@@ -1,0 +1,72 @@
+"""Every command and every setting is documented: by a sentence, an example, a meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from bascule.procedure import PROCEDURE
+from config.settings import names_of_settings
+from console import docs
+from console.cli import app
+
+
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for word, inner in command.commands.items():
+        yield from commands(inner, f"{name} {word}")
+
+
+COMMANDS = dict(commands(typer.main.get_command(app), "bascule"))
+
+
+def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
+    inventory = {f"bascule inventory {verb}" for verb in ("check", "template", "sample", "import", "diff")}
+    looking = {f"bascule {verb}" for verb in ("status", "report", "doctor", "sandbox", "ledger upgrade")}
+    assert set(COMMANDS) == inventory | looking | {f"bascule {verb}" for verb in ("run", "rerun", "demo", "server")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_what_it_does_with_an_example_that_begins_as_it_is_typed(name: str) -> None:
+    said, _, example = COMMANDS[name].help.partition("Example: ")
+    assert said.strip()
+    assert example.startswith(name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    silent = [option.name for option in COMMANDS[name].params if not option.help and option.param_type_name == "option"]
+    assert silent == []
+
+
+@pytest.mark.parametrize("verb", ["inventory check", "inventory diff", "status", "doctor", "run", "rerun"])
+def test_a_verb_that_tells_something_tells_it_to_programs_too(verb: str) -> None:
+    assert "--json" in [flag for option in COMMANDS[f"bascule {verb}"].params for flag in option.opts]
+
+
+def test_every_setting_has_its_line_and_its_meaning() -> None:
+    lines = {
+        line.split("|")[1].strip(): line.split("|")
+        for line in docs.settings_page().splitlines()
+        if "`BASCULE_" in line and line.startswith("|")
+    }
+    groups = {name.rpartition(".")[0] for name in names_of_settings()}
+    single = {name for name in names_of_settings() if name not in groups} - {"environment"}
+    assert {f"`{name}`" for name in single} == set(lines)
+    assert [name for name, cells in lines.items() if not cells[3].strip()] == []
+
+
+def test_the_procedure_is_told_step_by_step_with_no_way_back_marked() -> None:
+    page = docs.procedure_page()
+    for step in PROCEDURE:
+        assert f"| `{step.name}` |" in page
+        assert (f"{step.name} (irreversible)" in page) == step.irreversible
+
+
+def test_what_is_generated_is_up_to_date() -> None:
+    assert docs.outdated() == []
