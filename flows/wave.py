@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from bascule.engine import Conducted, conduct, opening
+from bascule.engine import Conducted, conduct, opening, pay_what_is_owed
 from bascule.ledger import Ledger
 from bascule.model import Lifecycle, Outcome
 from config.settings import Settings, read_settings
@@ -91,6 +91,8 @@ async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger,
             await opening.begin(run, prepared.planned, prepared.evidence, prepared.because)
             watch.begins(prepared)
             async with run.heartbeat():
+                taken_up = {cabinet.code for cabinet in prepared.cabinets}
+                await pay_what_is_owed(run, (c for c in prepared.inventory.cabinets if c.code not in taken_up))
                 conducted = await conduct(
                     run, prepared.cabinets, slots=prepared.slots, migrate=migrate_in_prefect, on_standing=watch.stands
                 )

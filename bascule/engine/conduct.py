@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bascule.engine.decisions import Standing, proven
 from bascule.engine.run import Run
-from bascule.engine.walk import DefectInBascule, migrate
+from bascule.engine.walk import DefectInBascule, migrate, pay_back
 from bascule.errors import CabinetTaken, LeaseLost
 from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, Outcome, grade
@@ -92,6 +92,18 @@ async def conduct(
     await run.ledger.settle()
     conducted.stopped = run.stop.is_set()
     return conducted
+
+
+async def pay_what_is_owed(run: Run, cabinets: Iterable[Cabinet]) -> None:
+    """Of these cabinets, those whose users an earlier run left locked out. One that another process has is that process's."""
+    owing = set(run.ledger.owing_a_reopen())
+    for cabinet in cabinets:
+        if cabinet.code in owing:
+            try:
+                await pay_back(run, cabinet)
+            except CabinetTaken as taken:
+                log.info("%s", taken)
+    await run.ledger.settle()
 
 
 def already_standing(

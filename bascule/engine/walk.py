@@ -151,6 +151,16 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
         _stay_locked(cabinet_run, f"users may still be locked out: {entry.reason}")
 
 
+async def pay_back(run: Run, cabinet: Cabinet, perform: Perform = perform) -> None:
+    """Lets in whom an earlier run kept out, and does nothing else. Raises CabinetTaken while another process has the cabinet."""
+    fence = await run.ledger.take_lease(cabinet.code, run.owner, run.clock())
+    try:
+        history = await run.ledger.history_soon(cabinet.code)
+        await let_users_in(CabinetRun(run, cabinet, fence=fence, history=history), perform, set())
+    finally:
+        run.ledger.let_go(cabinet.code, fence, run.clock())
+
+
 async def _know(cabinet_run: CabinetRun, step: Step) -> None:
     """What became of a step's acts. That an act is proven undone is good news here."""
     try:
