@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from bascule.errors import BasculeError
 from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import Lifecycle, Outcome, grade
+from bascule.waves.choosing import did_you_mean
 
 KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
 
@@ -185,14 +185,12 @@ def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> Cabinet
 
 
 def _no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
-    near = difflib.get_close_matches(wave, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     remedy = (
         f"waves in this ledger: {', '.join(known)}"
         if known
         else "this ledger holds no wave yet: bascule run --inventory FILE"
     )
-    return NoSuchWave(f"The ledger knows no wave {wave!r}{hint}", remedy=remedy)
+    return NoSuchWave(f"The ledger knows no wave {wave!r}{did_you_mean(wave, known)}", remedy=remedy)
 
 
 def _instant(at: datetime | None) -> str | None:

@@ -40,7 +40,7 @@ def wave_of(cabinets: Sequence[Cabinet], asked: str | None) -> str:
         raise NotChosen(f"The inventory has {len(waves)} waves: {', '.join(waves)}", remedy="say which with --wave")
     if asked not in waves:
         raise NotChosen(
-            f"The inventory has no wave {asked!r}{_did_you_mean(asked, waves)}", remedy=f"waves: {', '.join(waves)}"
+            f"The inventory has no wave {asked!r}{did_you_mean(asked, waves)}", remedy=f"waves: {', '.join(waves)}"
         )
     return asked
 
@@ -56,14 +56,14 @@ def selected(
     unknown = [word for word in only if word not in WORDS]
     if unknown:
         raise NotChosen(
-            f"--only does not know {unknown[0]!r}{_did_you_mean(unknown[0], WORDS)}",
+            f"--only does not know {unknown[0]!r}{did_you_mean(unknown[0], WORDS)}",
             remedy=f"words: {', '.join(WORDS)}",
         )
     known = {cabinet.code: cabinet for cabinet in cabinets}
     missing = [code for code in codes if code not in known]
     if missing:
         raise NotChosen(
-            f"No cabinet {missing[0]!r} in this wave{_did_you_mean(missing[0], known)}",
+            f"No cabinet {missing[0]!r} in this wave{did_you_mean(missing[0], known)}",
             remedy="see: bascule status --wave W",
         )
     named = [known[code] for code in dict.fromkeys(codes)] if codes else list(cabinets)
@@ -86,6 +86,6 @@ def _word_of(standing: Stands) -> str:
             return NOT_STARTED
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
