@@ -3,16 +3,20 @@
 from bascule.ledger.entries import Entry, EntryKind, first_broken
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
 from bascule.ledger.ledger import Ledger, StoredInventory
+from bascule.ledger.orders import Desk, NotAccepted, orders_of
 from bascule.ledger.owners import Owner, this_process
 
 __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
+    "Desk",
     "Entry",
     "EntryKind",
     "Ledger",
+    "NotAccepted",
     "Owner",
     "StoredInventory",
     "first_broken",
+    "orders_of",
     "this_process",
 ]

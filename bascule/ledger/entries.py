@@ -35,6 +35,16 @@ class EntryKind(StrEnum):
     """A run let go of the cabinet, with the lifecycle and outcome it then had."""
     NOTE = "note"
     """What a person did or decided, with the reason they gave."""
+    ORDERED = "ordered"
+    """A work order was opened. Its number is in `operation`, here and in the kinds below."""
+    ANSWERED = "answered"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    """Somebody looked at an answer and did not approve it: the order is open again."""
+    WITHDRAWN = "withdrawn"
+    """Nobody is asked any more."""
+    REFUSED = "refused"
+    """Somebody tried what they may not do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from bascule.ledger.owners import Owner
 from bascule.ledger.rows import entry_of
 from bascule.ledger.schema import BUSY_SECONDS, engine_for, ensure_revision
 from bascule.ledger.trouble import in_words
-from bascule.ledger.writer import Writer, heads_of
+from bascule.ledger.writer import Writer, append_in, heads_of
 
 AT_ONCE = 500
 """Codes named in one query: SQLite and PostgreSQL both bound the number of parameters."""
@@ -74,6 +74,30 @@ class Ledger:
     async def record(self, *entries: Entry) -> tuple[Entry, ...]:
         """On disk when it returns. Raises LeaseLost if the entries carry a fencing number that is no longer the cabinet's."""
         return await self._open_writer.append(entries)
+
+    async def decide(
+        self,
+        cabinets: Sequence[str],
+        kinds: Iterable[EntryKind],
+        decided: Callable[[Mapping[str, Sequence[Entry]]], Sequence[Entry]],
+    ) -> tuple[Entry, ...]:
+        """Appends what `decided` makes of these cabinets' entries, read in the same transaction: nobody comes in between.
+
+        On disk when it returns. What `decided` raises is raised here, and nothing is written. It may be called again where
+        another process wrote to one of the chains at the same moment.
+        """
+        wanted = [kind.value for kind in kinds]
+
+        def write(connection: Connection) -> tuple[Entry, ...]:
+            found: dict[str, list[Entry]] = {code: [] for code in cabinets}
+            for codes in _in_groups(sorted(found)):
+                query = select(tables.entry).where(tables.entry.c.cabinet.in_(codes), tables.entry.c.kind.in_(wanted))
+                for row in connection.execute(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq)):
+                    found[row.cabinet].append(entry_of(row))
+            return append_in(connection, decided(found))
+
+        written: tuple[Entry, ...] = await self._open_writer.call(write)
+        return written
 
     def record_later(self, *entries: Entry) -> None:
         """On disk with the next write that is waited for, or at `settle`. Only for what reading back would show again."""
@@ -168,6 +192,11 @@ class Ledger:
             tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds])
         )
         return list(self._entries(query.order_by(tables.entry.c.id)))
+
+    def of_kinds(self, kinds: Iterable[EntryKind]) -> list[Entry]:
+        """The entries of these kinds, whatever the wave, each cabinet's in its order."""
+        query = select(tables.entry).where(tables.entry.c.kind.in_([kind.value for kind in kinds]))
+        return list(self._entries(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq)))
 
     def waves(self) -> tuple[str, ...]:
         """The waves that have been planned or run, by name."""

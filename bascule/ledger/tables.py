@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0001"
+REVISION = "0002"
 """The revision this version of Bascule reads and writes. A test holds it to Alembic's head."""
 
 
@@ -78,6 +78,7 @@ entry = Table(
     UniqueConstraint("cabinet", "seq", name="entry_has_one_place"),
     Index("entry_by_wave_and_kind", "wave", "kind"),
     Index("entry_by_run", "run"),
+    Index("entry_by_kind", "kind"),
 )
 
 evidence = Table(

@@ -161,6 +161,17 @@ def _carry_out(connection: Connection, group: list[Append | Call]) -> list[tuple
     return answers
 
 
+def append_in(connection: Connection, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """Appends within a transaction that is open. Raises LeaseLost."""
+    if not entries:
+        return ()
+    [(written, refused)] = _append(connection, [Append(entries, None)])
+    if refused is not None:
+        raise refused
+    placed: tuple[Entry, ...] = written
+    return placed
+
+
 def _append(connection: Connection, items: list[Append]) -> list[tuple[Any, BaseException | None]]:
     cabinets = {entry.cabinet for item in items for entry in item.entries}
     heads = heads_of(connection, cabinets)

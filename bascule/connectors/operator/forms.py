@@ -1,0 +1,313 @@
+"""The typed evidence that an answer carries: one model a write, put together for a work order.
+
+What a person reads on a screen is compared with the inventory's row at once, so that a wrong value is refused while the
+screen is still open. Never a key's answer, never bank data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from typing import Annotated, Any, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from stdnum import iban
+
+from bascule.workorders import Result, WorkOrder
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far ahead of ours the clock on a person's wall may be."""
+
+YES, NO = ("yes", "oui", "true", "1", "y", "o"), ("no", "non", "false", "0", "n")
+
+
+def _yes_or_no(value: object) -> object:
+    word = str(value).strip().casefold()
+    if word in YES:
+        return True
+    if word in NO:
+        return False
+    raise ValueError("is neither yes nor no")
+
+
+def _must_be_yes(value: bool) -> bool:
+    if not value:
+        raise ValueError("is no: then the result is not-done, or cannot")
+    return value
+
+
+def _instant(value: object) -> object:
+    text = str(value).strip()
+    if isinstance(value, str) and not re.fullmatch(
+        r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", text
+    ):
+        raise ValueError("is no date and time; write it as 2026-12-01T20:14, in the cabinet's time")
+    return text if isinstance(value, str) else value
+
+
+def _day(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
+        raise ValueError("is no date; write it as 2026-12-01")
+    return value
+
+
+def _question(value: str) -> str:
+    if not re.fullmatch(r"[A-Z]{4}( [A-Z]{4}){3}", value):
+        raise ValueError("is no key question: four groups of four capital letters. Never the key itself")
+    return value
+
+
+def _harmless(value: str) -> str:
+    if iban.is_valid(value.replace(" ", "")):
+        raise ValueError("is bank data, which is never kept")
+    if not value.isprintable():
+        raise ValueError("holds a character that cannot be seen")
+    return value
+
+
+Yes = Annotated[
+    bool, BeforeValidator(_yes_or_no), AfterValidator(_must_be_yes), Field(json_schema_extra={"kind": "yes"})
+]
+YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), Field(json_schema_extra={"kind": "yes-or-no"})]
+Instant = Annotated[datetime, BeforeValidator(_instant), Field(json_schema_extra={"kind": "instant"})]
+Day = Annotated[date, BeforeValidator(_day), Field(json_schema_extra={"kind": "date"})]
+Text = Annotated[
+    str, AfterValidator(_harmless), Field(min_length=1, max_length=200, json_schema_extra={"kind": "text"})
+]
+Question = Annotated[str, AfterValidator(_question), Field(json_schema_extra={"kind": "question"})]
+Siren = Annotated[str, Field(pattern=r"^\d{9}$", json_schema_extra={"kind": "siren"})]
+Count = Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"kind": "count"})]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", json_schema_extra={"kind": "sha256"})]
+
+
+class Form(BaseModel):
+    """What may go with any answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    ticket: Text | None = None
+    screenshot: Hash | None = None
+
+
+class AdminSageForm(Form):
+    email: Text
+    confirmed_on: Day
+
+
+class ComputeKeyForm(Form):
+    key_question: Question
+
+
+class EnterKeyForm(Form):
+    key_entered_at: Instant
+
+
+class RestartForm(Form):
+    restarted_at: Instant
+    tab_visible: Yes
+
+
+class ConnectForm(Form):
+    connected_at: Instant
+    siren_shown: Siren
+
+
+class DefaultsForm(Form):
+    profile_chosen: Text
+    group_chosen: Text
+
+
+class SignUpForm(Form):
+    signed_up_at: Instant
+    siren_given: Siren
+
+
+class BillingForm(Form):
+    billing_given: Yes
+
+
+class TermsForm(Form):
+    accepted_by: Text
+    accepted_at: Instant
+    workspace_opened_at: Instant
+
+
+class ReturnForm(Form):
+    returned_at: Instant
+
+
+class OpenExeForm(Form):
+    exe_opened_at: Instant
+
+
+class BackupForm(Form):
+    sql_backup_at: Instant
+    mongo_backup_at: Instant
+    section_from: Instant | None = None
+    """When operator and cabinet agreed to synchronise; none: at once."""
+
+
+class LockOutForm(Form):
+    locked_out_at: Instant
+
+
+class SynchroniseForm(Form):
+    synchronised_at: Instant
+    dossiers_shown: Count | None = None
+
+
+class ReopenForm(Form):
+    reopened_at: Instant
+
+
+class UsersForm(Form):
+    users_invited_at: Instant
+
+
+class AssignmentsForm(Form):
+    assigned_at: Instant
+
+
+class UndoneSectionForm(Form):
+    """For a guarded section that did not come to its end."""
+
+    users_back: YesOrNo
+
+
+FORM_OF: Mapping[str, type[Form]] = {
+    "admin-sage": AdminSageForm,
+    "compute-key": ComputeKeyForm,
+    "enter-key": EnterKeyForm,
+    "restart": RestartForm,
+    "connect": ConnectForm,
+    "defaults": DefaultsForm,
+    "sign-up": SignUpForm,
+    "billing": BillingForm,
+    "terms": TermsForm,
+    "return-to-ge": ReturnForm,
+    "open-exe": OpenExeForm,
+    "backup": BackupForm,
+    "lock-out": LockOutForm,
+    "synchronise": SynchroniseForm,
+    "reopen": ReopenForm,
+    "users": UsersForm,
+    "assignments": AssignmentsForm,
+}
+
+MUST_EQUAL = {
+    "email": "admin_email",
+    "siren_shown": "siren",
+    "profile_chosen": "default_profile",
+    "group_chosen": "default_group",
+    "siren_given": "siren",
+    "accepted_by": "terms_signatory",
+}
+"""What a person read or chose, by the inventory's column that it must equal."""
+
+IN_ORDER = (
+    ("key_entered_at", "restarted_at"),
+    ("accepted_at", "workspace_opened_at"),
+    ("signed_up_at", "accepted_at"),
+    ("returned_at", "exe_opened_at"),
+    ("locked_out_at", "synchronised_at"),
+    ("synchronised_at", "reopened_at"),
+)
+MAY_LIE_AHEAD = frozenset({"section_from"})
+
+
+@dataclass(frozen=True, slots=True)
+class FormField:
+    """One piece of evidence. `kind`: instant, date, text, yes, yes-or-no, question, siren, count or sha256."""
+
+    name: str
+    kind: str
+    required: bool
+
+
+class EvidenceRefused(ValueError):
+    """Some evidence is not what the form asks for. `problems`: name of the field, and what is wrong with it."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems))
+        self.problems = problems
+
+
+def fields_of(verbs: tuple[str, ...], result: Result = Result.DONE) -> tuple[FormField, ...]:
+    """What is asked for, what must be given first."""
+    fields = _form(verbs, result).model_fields
+    asked = [FormField(name, _kind(field), field.is_required()) for name, field in fields.items()]
+    return tuple(sorted(asked, key=lambda one: (not one.required, one.name in Form.model_fields)))
+
+
+def checked(order: WorkOrder, result: Result, given: Mapping[str, object], now: datetime) -> dict[str, Any]:
+    """The evidence as the ledger keeps it. Empty values count as not given. Raises EvidenceRefused with every problem."""
+    zone = ZoneInfo(order.values.get("timezone") or "Europe/Paris")
+    said = {name: value for name, value in given.items() if value is not None and str(value).strip()}
+    try:
+        form = _form(order.verbs, result).model_validate(said)
+    except ValidationError as wrong:
+        raise EvidenceRefused([(_name(error), _in_words(error, order, result)) for error in wrong.errors()]) from None
+    values = {name: _in_utc(value, zone) for name, value in form if value is not None}
+    if problems := [*_differing(order, values), *_impossible(values, now)]:
+        raise EvidenceRefused(problems)
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
+@cache
+def _form(verbs: tuple[str, ...], result: Result) -> type[Form]:
+    if result is Result.DONE:
+        bases: tuple[type[Form], ...] = tuple(FORM_OF[verb] for verb in reversed(verbs))
+    else:
+        bases = (UndoneSectionForm,) if "lock-out" in verbs else (Form,)
+    return create_model("Evidence", __base__=bases)
+
+
+def _kind(field: Any) -> str:
+    of_optional = (said for part in get_args(field.annotation) for said in getattr(part, "__metadata__", ()))
+    told = (getattr(said, "json_schema_extra", None) for said in (field, *of_optional))
+    return str(next(extra for extra in told if extra)["kind"])
+
+
+def _name(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"]) or "evidence"
+
+
+def _in_words(error: Any, order: WorkOrder, result: Result) -> str:
+    if error["type"] == "missing":
+        return "is missing"
+    if error["type"] == "extra_forbidden":
+        known = ", ".join(field.name for field in fields_of(order.verbs, result))
+        return f"is not asked for here; {order.id} asks for {known}"
+    said = str(error["msg"]).removeprefix("Value error, ")
+    return f"{str(error['input'])[:60]!r} {said[0].lower()}{said[1:]}"
+
+
+def _in_utc(value: Any, zone: ZoneInfo) -> Any:
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
+    return value
+
+
+def _differing(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, column in MUST_EQUAL.items():
+        expected = order.values.get(column)
+        if name in values and expected and values[name] != expected:
+            said = f"{values[name]!r} is not what the inventory says ({expected!r}): if the screen shows it so, answer cannot and say why"
+            yield name, said
+
+
+def _impossible(values: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        if name in MAY_LIE_AHEAD:
+            continue
+        if isinstance(value, datetime) and value > now + CLOCKS_DIFFER:
+            yield name, f"{value:%Y-%m-%d %H:%M} UTC lies in the future"
+        elif isinstance(value, date) and not isinstance(value, datetime) and value > (now + timedelta(hours=14)).date():
+            yield name, f"{value} lies in the future"
+    for first, second in IN_ORDER:
+        if first in values and second in values and values[second] < values[first]:
+            yield second, f"lies before {first}"

@@ -1,0 +1,234 @@
+"""Work orders, kept as entries: each opening, answer, approval and withdrawal is a line of its cabinet's chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from bascule.errors import BasculeError
+from bascule.ledger.entries import Entry, EntryKind
+from bascule.ledger.ledger import Ledger
+from bascule.workorders import (
+    Answer,
+    Approval,
+    Result,
+    Withdrawal,
+    WorkOrder,
+    is_same_person,
+    why_no_answer,
+    why_no_approval,
+)
+
+KINDS = (
+    EntryKind.ORDERED,
+    EntryKind.ANSWERED,
+    EntryKind.APPROVED,
+    EntryKind.DECLINED,
+    EntryKind.WITHDRAWN,
+)
+
+
+class NotAccepted(BasculeError):
+    """The answer or approval is not accepted. Nothing was stored."""
+
+
+class Desk:
+    """Where work orders are opened, answered, approved and withdrawn. All or nothing: one that is wrong, and none is written."""
+
+    def __init__(self, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def everything(self) -> tuple[WorkOrder, ...]:
+        """Every order of every cabinet, in two queries at most, oldest first."""
+        return tuple(sorted(orders_of(self._ledger.of_kinds(KINDS)).values(), key=lambda one: (one.opened_at, one.id)))
+
+    async def of(self, cabinet: str) -> tuple[WorkOrder, ...]:
+        """A cabinet's orders, in the order in which they were opened."""
+        return tuple(orders_of(self._ledger.histories([cabinet], KINDS)[cabinet]).values())
+
+    async def open(self, order: WorkOrder, *, step: str, run: str, who: str, fence: int) -> WorkOrder:
+        """Opens it once: under a key that was used, it is the order that was opened then. Its number is made here."""
+
+        def decided(found: Mapping[str, Sequence[Entry]]) -> list[Entry]:
+            known = orders_of(found[order.cabinet])
+            if any(other.key == order.key for other in known.values()):
+                return []
+            name = f"{order.cabinet}-{step}"
+            again = sum(number == name or _is_numbered(number, name) for number in known)
+            numbered = replace(order, id=name if not again else f"{name}-{again + 1}")
+            return [_opened(numbered, step=step, run=run, who=who, fence=fence)]
+
+        await self._ledger.decide([order.cabinet], KINDS, decided)
+        return next(known for known in await self.of(order.cabinet) if known.key == order.key)
+
+    async def answer(self, answers: Mapping[str, Answer]) -> tuple[WorkOrder, ...]:
+        """Answers by the order's number. Raises NotAccepted with every reason."""
+        now = self._clock()
+
+        def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
+            answer = answers[order.id]
+            entry = _of_order(order, EntryKind.ANSWERED, answer.by, answer.at, answer.because)
+            told = {"result": answer.result.value, "evidence": dict(answer.evidence)}
+            return why_no_answer(order, answer, now), replace(entry, evidence=told)
+
+        return await self._write(list(answers), said)
+
+    async def approve(
+        self, numbers: Sequence[str], approval: Approval, *, declines: bool = False
+    ) -> tuple[WorkOrder, ...]:
+        """Raises NotAccepted with every reason. That somebody tried to approve their own answer is kept."""
+        now = self._clock()
+        kind = EntryKind.DECLINED if declines else EntryKind.APPROVED
+
+        def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
+            return why_no_approval(order, approval.by, now), _of_order(
+                order, kind, approval.by, approval.at, approval.because
+            )
+
+        try:
+            return await self._write(numbers, said)
+        except NotAccepted:
+            await self._keep_attempts(numbers, approval)
+            raise
+
+    async def withdraw(self, numbers: Sequence[str], withdrawal: Withdrawal, *, run: str = "") -> tuple[WorkOrder, ...]:
+        def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
+            told = f"{order.id} is {order.state}: there is nothing to withdraw"
+            entry = _of_order(order, EntryKind.WITHDRAWN, withdrawal.by, withdrawal.at, withdrawal.because)
+            return None if order.state.needs_somebody else told, replace(entry, run=run)
+
+        return await self._write(numbers, said)
+
+    async def _write(
+        self, numbers: Sequence[str], said: Callable[[WorkOrder], tuple[str | None, Entry | None]]
+    ) -> tuple[WorkOrder, ...]:
+        cabinets = sorted({cabinet_of(number) for number in numbers})
+
+        def decided(found: Mapping[str, Sequence[Entry]]) -> list[Entry]:
+            known = {number: order for entries in found.values() for number, order in orders_of(entries).items()}
+            wrong = [f"there is no work order {number!r}" for number in numbers if number not in known]
+            entries = []
+            for number in numbers:
+                if number in known:
+                    why_not, entry = said(known[number])
+                    if why_not is not None:
+                        wrong.append(why_not)
+                    elif entry is not None:
+                        entries.append(entry)
+            if wrong:
+                raise NotAccepted("\n".join(wrong), remedy="nothing was stored; see: bascule inbox")
+            return entries
+
+        await self._ledger.decide(cabinets, KINDS, decided)
+        after = orders_of(entry for entries in self._ledger.histories(cabinets, KINDS).values() for entry in entries)
+        return tuple(after[number] for number in numbers)
+
+    async def _keep_attempts(self, numbers: Sequence[str], approval: Approval) -> None:
+        """For the audit: who tried to approve what they had answered themselves."""
+        known = orders_of(
+            entry
+            for entries in self._ledger.histories(sorted({cabinet_of(n) for n in numbers}), KINDS).values()
+            for entry in entries
+        )
+        own = [
+            known[number]
+            for number in numbers
+            if number in known
+            and (answer := known[number].answer) is not None
+            and known[number].approval is None
+            and is_same_person(answer.by, approval.by)
+        ]
+        told = "tried to approve an answer of their own"
+        await self._ledger.record(
+            *(_of_order(order, EntryKind.REFUSED, approval.by, approval.at, told) for order in own)
+        )
+
+
+def orders_of(entries: Iterable[Entry]) -> dict[str, WorkOrder]:
+    """The orders that these entries tell of, by their numbers, in the order in which they were opened."""
+    found: dict[str, WorkOrder] = {}
+    for entry in entries:
+        number = entry.operation or ""
+        if entry.kind is EntryKind.ORDERED:
+            found[number] = _order_of(entry)
+        elif number in found:
+            found[number] = replace(found[number], **_said(entry))
+    return found
+
+
+def cabinet_of(number: str) -> str:
+    """The cabinet that an order's number speaks of: a code is in capitals, a step is not."""
+    parts = number.split("-")
+    step = next((place for place, part in enumerate(parts) if part != part.upper()), len(parts))
+    return "-".join(parts[:step])
+
+
+def _said(entry: Entry) -> dict[str, Any]:
+    match entry.kind:
+        case EntryKind.ANSWERED:
+            result, evidence = Result(entry.evidence["result"]), entry.evidence["evidence"]
+            return {"answer": Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)}
+        case EntryKind.APPROVED:
+            return {"approval": Approval(by=entry.who, at=entry.at, because=entry.reason)}
+        case EntryKind.DECLINED:
+            return {"answer": None, "refusal": Approval(by=entry.who, at=entry.at, because=entry.reason)}
+        case EntryKind.WITHDRAWN:
+            return {"withdrawal": Withdrawal(by=entry.who, at=entry.at, because=entry.reason)}
+        case _:
+            return {}
+
+
+def _opened(order: WorkOrder, *, step: str, run: str, who: str, fence: int) -> Entry:
+    return Entry(
+        cabinet=order.cabinet,
+        kind=EntryKind.ORDERED,
+        at=order.opened_at,
+        who=who,
+        wave=order.wave,
+        run=run,
+        step=step,
+        verb=order.verbs[0],
+        key=order.key,
+        operation=order.id,
+        fence=fence,
+        evidence={
+            "verbs": list(order.verbs),
+            "expires_at": order.expires_at.isoformat(),
+            "deadline": order.deadline.isoformat() if order.deadline else None,
+            "owner": order.owner,
+            "four_eyes": order.four_eyes,
+            "minutes": order.minutes,
+            "values": dict(order.values),
+        },
+    )
+
+
+def _order_of(entry: Entry) -> WorkOrder:
+    told = entry.evidence
+    return WorkOrder(
+        id=entry.operation or "",
+        cabinet=entry.cabinet,
+        wave=entry.wave,
+        key=entry.key or "",
+        verbs=tuple(told["verbs"]),
+        opened_at=entry.at,
+        expires_at=datetime.fromisoformat(told["expires_at"]),
+        deadline=datetime.fromisoformat(told["deadline"]) if told["deadline"] else None,
+        owner=told["owner"],
+        four_eyes=told["four_eyes"],
+        minutes=told["minutes"],
+        values=told["values"],
+    )
+
+
+def _of_order(order: WorkOrder, kind: EntryKind, who: str, at: datetime, because: str) -> Entry:
+    return Entry(
+        cabinet=order.cabinet, kind=kind, at=at, who=who, wave=order.wave, run="", operation=order.id, reason=because
+    )
+
+
+def _is_numbered(number: str, name: str) -> bool:
+    return number.startswith(f"{name}-") and number.removeprefix(f"{name}-").isdigit()

@@ -1,0 +1,153 @@
+"""Work orders: what a person is asked to do, what they answered, and who may answer or approve. Nothing here expires by itself into a yes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Result(StrEnum):
+    """What a person says became of a work order."""
+
+    DONE = "done"
+    NOT_DONE = "not-done"
+    """Not now: the next run asks again."""
+    CANNOT = "cannot"
+    """Something must be mended first: the cabinet is blocked."""
+
+
+class OrderState(StrEnum):
+    OPEN = "open"
+    TO_APPROVE = "to-approve"
+    """Answered done, and irreversible: somebody else has to approve."""
+    DONE = "done"
+    NOT_DONE = "not-done"
+    CANNOT = "cannot"
+    WITHDRAWN = "withdrawn"
+
+    @property
+    def needs_somebody(self) -> bool:
+        return self in (OrderState.OPEN, OrderState.TO_APPROVE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    by: str
+    at: datetime
+    result: Result
+    because: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    """As JSON holds it; instants are ISO 8601 in UTC. Which names: `bascule.connectors.operator.forms`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    by: str
+    at: datetime
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal:
+    by: str
+    at: datetime
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOrder:
+    """What one person does in one sitting, for one cabinet."""
+
+    id: str
+    """The cabinet's code and the sitting's name, such as `C0042-connect`; a later one of the same name ends in its number."""
+    cabinet: str
+    wave: str
+    key: str
+    """The intent's."""
+    verbs: tuple[str, ...]
+    """The writes of the contract that it covers, in their order."""
+    opened_at: datetime
+    expires_at: datetime
+    """From then on it is on hold: no answer counts any more, and the next run asks anew."""
+    deadline: datetime | None = None
+    """When users must be able to connect again, where the order locks them out. Missing it is an alarm, never a reopen."""
+    owner: str | None = None
+    four_eyes: bool = False
+    """Something in it is irreversible: an answer needs a comment, and *done* counts once somebody else has approved."""
+    minutes: int = 0
+    """How long it usually takes; an estimate of ours."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The cabinet's row, as far as the instructions and the form speak of it."""
+    answer: Answer | None = None
+    approval: Approval | None = None
+    refusal: Approval | None = None
+    """Who last declined to approve, and why: the order is then open again."""
+    withdrawal: Withdrawal | None = None
+
+    @property
+    def state(self) -> OrderState:
+        if self.withdrawal is not None:
+            return OrderState.WITHDRAWN
+        if self.answer is None:
+            return OrderState.OPEN
+        if self.answer.result is Result.DONE and self.four_eyes and self.approval is None:
+            return OrderState.TO_APPROVE
+        return OrderState(self.answer.result.value)
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.state.needs_somebody and now >= self.expires_at
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Users should be back by now, and nobody has said that they are."""
+        return self.answer is None and self.state.needs_somebody and self.deadline is not None and now >= self.deadline
+
+    @property
+    def locks_users_out(self) -> bool:
+        return "lock-out" in self.verbs
+
+
+def why_no_answer(order: WorkOrder, answer: Answer, now: datetime) -> str | None:
+    """Why this answer does not count; None if it does."""
+    if order.withdrawal is not None:
+        return f"{order.id} was withdrawn by {order.withdrawal.by} at {_at(order.withdrawal.at)}: {order.withdrawal.because}"
+    if order.answer is not None:
+        return f"{order.id} was answered before, by {order.answer.by} at {_at(order.answer.at)}: {order.answer.result}"
+    if order.is_expired(now):
+        return f"{order.id} expired at {_at(order.expires_at)} and is on hold; run the wave again, and it is asked anew"
+    if answer.result is not Result.DONE and not answer.because.strip():
+        return f"{order.id}: {answer.result} needs a reason"
+    if order.four_eyes and not answer.because.strip():
+        return f"{order.id} is irreversible: say in a sentence what was done and seen"
+    return None
+
+
+def why_no_approval(order: WorkOrder, by: str, now: datetime) -> str | None:
+    """Why this person's approval does not count; None if it does."""
+    if order.withdrawal is not None:
+        return f"{order.id} was withdrawn by {order.withdrawal.by} at {_at(order.withdrawal.at)}: {order.withdrawal.because}"
+    if not order.four_eyes:
+        return f"{order.id} needs no approval: nothing in it is irreversible"
+    if order.approval is not None:
+        return f"{order.id} was approved before, by {order.approval.by} at {_at(order.approval.at)}"
+    if order.answer is None:
+        return f"{order.id} cannot be approved: nobody has answered it yet"
+    if order.answer.result is not Result.DONE:
+        return f"{order.id} was answered {order.answer.result}: there is nothing to approve"
+    if order.is_expired(now):
+        return f"{order.id} expired at {_at(order.expires_at)} and is on hold; run the wave again, and it is asked anew"
+    if is_same_person(order.answer.by, by):
+        return (
+            f"{order.id} was answered by {order.answer.by}, who therefore cannot approve it: it takes a second person"
+        )
+    return None
+
+
+def is_same_person(one: str, other: str) -> bool:
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
+def _at(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
