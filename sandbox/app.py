@@ -26,8 +26,9 @@ from sandbox.cabinet import Cabinet
 from sandbox.clock import Clock, instant
 from sandbox.door import Door
 from sandbox.emulation import Sandbox
+from sandbox.hands import Screens
 from sandbox.openapi import answers_with, answers_with_many, described, finds_by_key, takes, writes
-from sandbox.scenario import Scenario, ScenarioRefused
+from sandbox.scenario import Scenario, ScenarioRefused, did_you_mean
 from sandbox.store import Store
 from sandbox.verbs import VERBS, Verb
 from sandbox.world import read_world
@@ -61,6 +62,7 @@ def create_app(
     app.add_exception_handler(HTTPException, _no_such_thing)
     for system in get_args(wire.System):
         _serve(app, sandbox, system)
+    _serve_people(app, sandbox)
     _serve_testers(app, sandbox)
     return app
 
@@ -144,6 +146,25 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
     serve("/{verb}", "POST", unknown_verb, include_in_schema=False)
 
 
+def _serve_people(app: FastAPI, sandbox: Sandbox) -> None:
+    tags: list[Any] = ["for people, who have no connector"]
+
+    @app.get("/sandbox/screens/{code}", tags=tags, openapi_extra=answers_with(Screens))
+    async def screens(code: str) -> Response:
+        return _response(sandbox.screens(_cabinet_named(code, sandbox)))
+
+    @app.post("/sandbox/hands/{code}/{verb}", tags=tags, openapi_extra=answers_with(wire.Operation))
+    async def by_hand(code: str, verb: str, request: Request) -> Response:
+        cabinet = _cabinet_named(code, sandbox)
+        if verb not in VERBS:
+            raise HTTPException(404, f"There is no write {verb!r} here{did_you_mean(verb, VERBS)}")
+        return _response(sandbox.by_hand(cabinet, VERBS[verb], await request.body()))
+
+    @app.get("/sandbox/export/{code}", tags=tags)
+    async def exported(code: str) -> Response:
+        return _response(sandbox.exported(_cabinet_named(code, sandbox)))
+
+
 def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
     tags: list[Any] = ["for whoever tests"]
 
@@ -155,12 +176,13 @@ def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
     async def journal() -> Response:
         return Response(_json_of_journal.dump_json(sandbox.journal_lines()), headers=JSON)
 
+    @app.get("/sandbox/cabinets", tags=tags)
+    async def cabinets() -> list[str]:
+        return list(sandbox.cabinets)
+
     @app.get("/sandbox/state/{code}", tags=tags)
     async def state(code: str) -> JSONResponse:
-        cabinet = sandbox.cabinets.get(code)
-        if cabinet is None:
-            raise HTTPException(404, f"There is no cabinet {code!r} here.")
-        return JSONResponse(sandbox.state(cabinet))
+        return JSONResponse(sandbox.state(_cabinet_named(code, sandbox)))
 
     @app.get("/sandbox/faults", tags=tags)
     async def faults() -> Scenario:
@@ -180,6 +202,13 @@ def _serve_testers(app: FastAPI, sandbox: Sandbox) -> None:
     async def reset() -> dict[str, str]:
         sandbox.reset()
         return {"status": "ok"}
+
+
+def _cabinet_named(code: str, sandbox: Sandbox) -> Cabinet:
+    cabinet = sandbox.cabinets.get(code)
+    if cabinet is None:
+        raise HTTPException(404, f"There is no cabinet {code!r} here{did_you_mean(code, sandbox.cabinets)}")
+    return cabinet
 
 
 async def _sent(request: Request, answer: Answer, sandbox: Sandbox) -> Response:

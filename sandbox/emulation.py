@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from sandbox import answers, ge, my_sage, s4a, synchronisation
+from sandbox import answers, exports, ge, hands, my_sage, s4a, synchronisation
 from sandbox.answers import Answer
 from sandbox.cabinet import Cabinet, Refused
 from sandbox.clock import Clock, instant
@@ -119,6 +119,25 @@ class Sandbox:
         now = self.clock.now()
         self._settle(cabinet, now)
         strike = _strike(cabinet, now, lambda fault: fault.hits_write(verb.name))
+        return self._written(cabinet, verb, body, key, fence, now, strike)
+
+    def by_hand(self, cabinet: Cabinet, verb: Verb, body: bytes) -> Answer:
+        """What a person does at the screens. No fault of an answer hits it: a person has the screen itself."""
+        now = self.clock.now()
+        self._settle(cabinet, now)
+        key, fence = f"hands-{len(self.journal) + 1:06d}", str(cabinet.standing.fence)
+        return self._written(cabinet, verb, hands.filled(cabinet, verb, body, now), key, fence, now, _never)
+
+    def _written(
+        self,
+        cabinet: Cabinet,
+        verb: Verb,
+        body: bytes,
+        key: str | None,
+        fence: str | None,
+        now: float,
+        strike: answers.Strike,
+    ) -> Answer:
         stopped = answers.turned_away(strike)
         if stopped:
             return self._turned_away(cabinet, verb, key, now, *stopped)
@@ -313,6 +332,21 @@ class Sandbox:
         answer = body(now)
         return answers.on_the_way(Answer(200, answer, headers) if isinstance(answer, bytes) else answer, strike)
 
+    # For people: what they see and carry away
+
+    def screens(self, cabinet: Cabinet) -> Answer:
+        now = self.clock.now()
+        self._settle(cabinet, now)
+        return Answer(200, hands.json_of_screens.dump_json(hands.screens(cabinet, now)))
+
+    def exported(self, cabinet: Cabinet) -> Answer:
+        now = self.clock.now()
+        self._settle(cabinet, now)
+        try:
+            return Answer(200, exports.exported(cabinet, now), {"content-type": "application/zip"})
+        except exports.NotInCp1252 as lacking:
+            return answers.error("not-in-cp1252", str(lacking), status=422)
+
     # For whoever tests
 
     def journal_lines(self) -> tuple[JournalLine, ...]:
@@ -365,8 +399,12 @@ class Sandbox:
 
 def _strike(cabinet: Cabinet, now: float, hits: Callable[[Fault], bool]) -> answers.Strike:
     if not cabinet.faults:
-        return lambda _name, _after: None
+        return _never
     return lambda name, after: cabinet.faults.strikes(name, now, lambda f: hits(f) and bool(f.after) == after)
+
+
+def _never(_name: str, _after: bool) -> None:
+    return None
 
 
 def _did_not_begin(write: Write, outcome: JournalOutcome, code: str, message: str) -> None:

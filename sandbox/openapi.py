@@ -13,6 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import TypeAdapter
 
 from sandbox import wire
+from sandbox.hands import Screens
 from sandbox.scenario import Scenario
 from sandbox.verbs import VERBS, Verb
 
@@ -29,6 +30,7 @@ SENT: tuple[type, ...] = (
     wire.Token,
     wire.Health,
     wire.JournalLine,
+    Screens,
 )
 
 

@@ -90,7 +90,11 @@ FAULTS = {
         # What happens during a synchronisation. Decided when it begins.
         _synchronisation("user-connects-midway", "somebody gets in midway: it ends not-begun, everything put back"),
         _synchronisation("cut-mid-sync", "it ends interrupted; the next one resumes or restarts", frozenset({"then"})),
-        _synchronisation("partial-transfer", "some dossiers of one group stay behind though all rights are there"),
+        _synchronisation(
+            "partial-transfer",
+            "some dossiers of one group stay behind though all rights are there; or so many `dossiers`, of any",
+            frozenset({"dossiers"}),
+        ),
         # What becomes of a request and its answer.
         _answer("token-expired", "401: the token died before its time"),
         _answer("consent-revoked", "403: somebody withdrew the access"),
@@ -177,6 +181,7 @@ class Fault(Part):
     then: Literal["resume", "restart"] | None = None
     after: bool | None = None
     rule: str | None = None
+    dossiers: int | None = Field(None, ge=1)
 
     @property
     def name(self) -> FaultName:
@@ -258,7 +263,7 @@ def _problems(fault: Fault, codes: Collection[str]) -> Iterator[str]:
     for code in fault.cabinets or ():
         if code not in codes:
             yield f"there is no cabinet {code!r}{did_you_mean(code, codes)}"
-    for option in ("on", "then", "after", "rule"):
+    for option in ("on", "then", "after", "rule", "dossiers"):
         if getattr(fault, option) is not None and option not in fault.name.options:
             yield f"`{option}` says nothing for {fault.fault}"
     if fault.at is not None and fault.at not in STEPS:

@@ -68,11 +68,12 @@ def _planned(cabinet: Cabinet, lists: Lists, now: float) -> Transfer:
     lacking = _lacking_rights(cabinet, lists)
     if lacking:
         cabinet.faults.strikes("missing-group-right", now)
+    losing = cabinet.faults.strikes("partial-transfer", now)
     transfers = cabinet.standing.s4a.transfers
     return Transfer(
         dossiers=len(lists.dossiers),
         without_groups=sorted({group for group, _ in lacking}),
-        without_dossiers=_lost(cabinet, lists) if cabinet.faults.strikes("partial-transfer", now) else [],
+        without_dossiers=_lost(cabinet, lists, losing.dossiers) if losing else [],
         without_rights=lacking,
         again=any(transfer.complete for transfer in transfers) and not cabinet.scenario.honour_keys,
     )
@@ -87,9 +88,12 @@ def _lacking_rights(cabinet: Cabinet, lists: Lists) -> list[tuple[str, str]]:
     return [(g.code, right) for g in lists.groups for right in lists.right_names if (g.code, right) not in held]
 
 
-def _lost(cabinet: Cabinet, lists: Lists) -> list[str]:
-    """About a third of one group's dossiers."""
+def _lost(cabinet: Cabinet, lists: Lists, so_many: int | None) -> list[str]:
+    """So many dossiers, or about a third of one group's."""
     draw = random.Random(f"{cabinet.seed}/{cabinet.code}/partial-transfer")
+    if so_many is not None:
+        codes = [dossier.code for dossier in lists.dossiers]
+        return sorted(draw.sample(codes, min(so_many, len(codes))))
     group = draw.choice(lists.groups).code
     codes = [dossier.code for dossier in lists.dossiers if dossier.group == group]
     return sorted(draw.sample(codes, math.ceil(len(codes) / 3)))
