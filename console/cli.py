@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from console import inventory, running, watching
+from console import inventory, running, sandbox, watching
 from console.telling import say
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
     "4 some failed, unknown, partial or blocked · 5 some waiting · 130 Ctrl-C.",
 )
 app.add_typer(inventory.app, name="inventory")
+app.add_typer(sandbox.app, name="sandbox")
 running.register(app)
 watching.register(app)
 

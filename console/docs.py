@@ -107,9 +107,15 @@ def commands_page() -> str:
 
 def _commands(command: Any, name: str) -> Iterator[str]:
     if hasattr(command, "commands"):
+        if command.invoke_without_command:
+            yield from _command(command, name)
         for word, inner in sorted(command.commands.items()):
             yield from _commands(inner, f"{name} {word}")
-        return
+    else:
+        yield from _command(command, name)
+
+
+def _command(command: Any, name: str) -> Iterator[str]:
     yield from (f"## {name}", "", _paragraphs(command.help or ""), "")
     options = [[f"`{_flags(p)}`", getattr(p, "help", "") or ""] for p in command.params if p.name != "help"]
     if options:

@@ -1,14 +1,14 @@
-"""The verbs that look: status, report, doctor; the sandbox; and the ledger's upgrade."""
+"""The verbs that look: status, report, doctor; and the ledger's upgrade."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from console.telling import masked, print_json, say, say_where
+from console.telling import masked, print_json, say_where
 
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(report)
     app.command()(doctor)
-    app.command()(sandbox)
     app.add_typer(ledger_app, name="ledger")
 
 
@@ -92,34 +91,6 @@ def doctor(json: Json = False, environment: Environment = None) -> None:
     raise typer.Exit(0 if all(finding.ok for finding in found) else 2)
 
 
-def sandbox(
-    inventory: Annotated[Path, typer.Option("--inventory", "-i", help="The cabinets whose systems are emulated.")],
-    scenario: Annotated[Path | None, typer.Option("--scenario", help="Times, limits and faults: YAML or JSON.")] = None,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8800,
-    state: Annotated[
-        Path | None, typer.Option("--state", help="Keep everything in this file, and go on from it.")
-    ] = None,
-) -> None:
-    """Serve My Sage, GE and S4A for an inventory's cabinets, on this machine, until it is stopped.
-
-    Example: bascule sandbox --inventory inv.csv --scenario faults.yaml
-    """
-    import signal
-
-    from bascule.inventory import read_inventory
-    from console.sandbox_process import READY, start_sandbox
-
-    with start_sandbox(read_inventory(inventory), scenario=scenario, port=port, state=state) as running:
-        signal.signal(signal.SIGTERM, _end)
-        typer.echo(f"{READY}{running.url}")
-        say("Ctrl-C ends it.")
-        try:
-            code = running.process.wait()
-        except KeyboardInterrupt:
-            return
-    raise typer.Exit(max(0, code))
-
-
 @ledger_app.command()
 def upgrade(environment: Environment = None) -> None:
     """Bring a ledger to the revision of this version of Bascule. Back it up before.
@@ -133,7 +104,3 @@ def upgrade(environment: Environment = None) -> None:
     settings = read_settings(environment)
     upgrade(engine_for(ledger_url(settings), writes=True))
     typer.echo(f"{masked(ledger_url(settings))} is up to date.")
-
-
-def _end(*_: Any) -> None:
-    raise KeyboardInterrupt

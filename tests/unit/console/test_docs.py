@@ -15,10 +15,9 @@ from console.cli import app
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
-    if not hasattr(command, "commands"):
+    if not hasattr(command, "commands") or command.invoke_without_command:
         yield name, command
-        return
-    for word, inner in command.commands.items():
+    for word, inner in getattr(command, "commands", {}).items():
         yield from commands(inner, f"{name} {word}")
 
 
@@ -28,7 +27,10 @@ COMMANDS = dict(commands(typer.main.get_command(app), "bascule"))
 def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     inventory = {f"bascule inventory {verb}" for verb in ("check", "template", "sample", "import", "diff")}
     looking = {f"bascule {verb}" for verb in ("status", "report", "doctor", "sandbox", "ledger upgrade")}
-    assert set(COMMANDS) == inventory | looking | {f"bascule {verb}" for verb in ("run", "rerun", "demo", "server")}
+    playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
+    assert set(COMMANDS) == inventory | looking | playing | {
+        f"bascule {verb}" for verb in ("run", "rerun", "demo", "server")
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
