@@ -19,6 +19,7 @@ from bascule.checks.reconciliation import compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
 from bascule.connectors import Observation
 from bascule.connectors.contract import verb_named
+from bascule.connectors.operator.sittings import sitting_of
 from bascule.facts import (
     AdminSageStatus,
     GeFacts,
@@ -59,6 +60,8 @@ class Facts:
     now: datetime
     cabinet: Cabinet
     read: Mapping[Reading, Observation]
+    again: frozenset[str] = frozenset()
+    """Steps that a person ordered to be done once more, and that have not been since."""
 
     @property
     def my_sage(self) -> MySageFacts:
@@ -340,13 +343,6 @@ is_consistent = Condition(
     WhenFalse.BLOCKS,
     "mend the anomalies in GE, then re-run",
 )
-nobody_is_connected = Condition(
-    GE,
-    lambda f: f"connected to GE: {', '.join(sorted(s.user for s in f.ge.sessions if not s.ours))}",
-    lambda f: all(session.ours for session in f.ge.sessions),
-    remedy="have everybody leave GE, then re-run",
-)
-is_locked_out_by_us = Condition(GE, "GE's users are not kept out", lambda f: f.ge.locked_out_by == OUR_NAME)
 is_synchronised = Condition(
     GE | S4A,
     "the synchronisation is not proven on both sides",
@@ -356,6 +352,17 @@ is_synchronised = Condition(
         and f.s4a.synchronised_at is not None
     ),
     WhenFalse.FAILS,
+)
+nobody_is_connected = Condition(
+    GE | S4A,
+    lambda f: f"connected to GE: {', '.join(sorted(s.user for s in f.ge.sessions if not s.ours))}",
+    lambda f: all(session.ours for session in f.ge.sessions) or _nobody_need_be_kept_out(f),
+    remedy="have everybody leave GE, then re-run",
+)
+is_locked_out_by_us = Condition(
+    GE | S4A,
+    "GE's users are not kept out",
+    lambda f: f.ge.locked_out_by == OUR_NAME or _nobody_need_be_kept_out(f),
 )
 synchronisation_was_cut = Condition(
     GE,
@@ -636,6 +643,27 @@ def step_named(name: str) -> Step:
     return _by_name[name]
 
 
+def in_one_sitting(
+    step: Step, asks: Callable[[str], bool], procedure: tuple[Step, ...] = PROCEDURE
+) -> tuple[Step, ...]:
+    """This step, and those that a person is asked to do together with it. `asks`: whether a person is asked for a write."""
+    asked = next((act.verb for act in step.acts if asks(act.verb)), None)
+    if asked is None:
+        return (step,)
+    verbs = sitting_of(asked, asks)
+    return (step, *(other for other in procedure if other != step and any(act.verb in verbs for act in other.acts)))
+
+
+def required_of(steps: tuple[Step, ...]) -> tuple[Condition, ...]:
+    """What must hold before these steps begin, taken as one: what one of them ensures, a later one need not find."""
+    required: list[Condition] = []
+    ensured: list[Condition] = []
+    for step in steps:
+        required += [condition for condition in step.requires if condition not in (*required, *ensured)]
+        ensured += step.ensures
+    return tuple(required)
+
+
 def steps_after(name: str, procedure: tuple[Step, ...] = PROCEDURE) -> Iterator[Step]:
     """The steps that stand on this one, directly or not, in the procedure's order."""
     standing = {name}
@@ -650,6 +678,11 @@ OUTCOME_WHEN_FALSE: dict[WhenFalse, Outcome] = {
     WhenFalse.IS_PARTIAL: Outcome.PARTIAL,
     WhenFalse.FAILS: Outcome.FAILED,
 }
+
+
+def _nobody_need_be_kept_out(facts: Facts) -> bool:
+    """The guarded section opens only while the synchronisation is to come."""
+    return is_synchronised.holds(facts) and SYNCHRONISE not in facts.again
 
 
 def _blocking(facts: Facts) -> tuple[Finding, ...]:

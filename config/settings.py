@@ -23,6 +23,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bascule.errors import BasculeError
+from bascule.inventory import rules
+from bascule.inventory.problems import Broken
 from bascule.model import System
 
 ENVIRONMENTS = Path(__file__).parent / "environments"
@@ -47,6 +49,14 @@ def _secret_reference(value: str) -> str:
     return value
 
 
+def _connector(value: str) -> str:
+    try:
+        return rules.connector(value)
+    except Broken as broken:
+        raise ValueError(f"{broken.rule}. {broken.fix}") from None
+
+
+Connector = Annotated[str, AfterValidator(_connector)]
 SecretReference = Annotated[str, AfterValidator(_secret_reference)]
 
 
@@ -57,8 +67,8 @@ class Part(BaseModel):
 class SystemSettings(Part):
     """How one of the three systems is reached."""
 
-    connector: str | None = Field(
-        None, description="http; operator, extracts and operator+extracts come with a later version"
+    connector: Connector | None = Field(
+        None, description="http, operator, extracts, or who acts + who reads, such as operator+extracts"
     )
     url: str | None = Field(None, description="where the http agent answers")
     client_id: str = Field("bascule", description="who Bascule is to the agent")
@@ -67,6 +77,20 @@ class SystemSettings(Part):
     requests_per_second: PositiveFloat | None = Field(
         None, description="what the agent may be asked at most; none: no limit"
     )
+
+
+class ExtractsSettings(Part):
+    """Lists that were exported from GE and Client Management."""
+
+    root: Path = Field(Path("extracts"), description="holds a folder a cabinet: <code>/ge and <code>/s4a")
+    mapping: Path | None = Field(None, description="TOML: which header is which field; none: the one that ships")
+    oldest_hours: PositiveFloat = Field(72.0, description="older lists prove nothing any more")
+
+
+class OrdersSettings(Part):
+    """Work orders: what people are asked to do."""
+
+    expire_days: PositiveFloat = Field(14.0, description="until an order that nobody answered is on hold")
 
 
 class RetrySettings(Part):
@@ -110,6 +134,8 @@ class Settings(BaseSettings):
     ge: SystemSettings = SystemSettings()
     s4a: SystemSettings = SystemSettings()
     pace: PaceSettings = PaceSettings()
+    extracts: ExtractsSettings = ExtractsSettings()
+    orders: OrdersSettings = OrdersSettings()
 
     def system(self, system: System) -> SystemSettings:
         found: SystemSettings = getattr(self, system.value)

@@ -17,6 +17,8 @@ Observation = MySageFacts | GeFacts | GeLists | S4aFacts | S4aLists
 class OperationStatus(StrEnum):
     ACCEPTED = "accepted"
     RUNNING = "running"
+    AWAITED = "awaited"
+    """A person was asked. Nobody polls: the next run looks again."""
     SUCCEEDED = "succeeded"
     NOT_BEGUN = "not-begun"
     """Proven undone: the remote says that it changed nothing, or that it put everything back."""
@@ -25,7 +27,7 @@ class OperationStatus(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        return self not in (OperationStatus.ACCEPTED, OperationStatus.RUNNING)
+        return self not in (OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.AWAITED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class Order:
     """The lease's fencing number; a remote that has seen a higher one refuses."""
     timeout: float
     """Seconds until an answer that has not come is *unknown*."""
+    step: str = ""
+    """The step of the procedure that it is for: what people call it."""
 
 
 class Remote(Protocol):
@@ -66,9 +70,15 @@ class Remote(Protocol):
        `bascule.errors` that says whether the order may have had an effect.
     3. `find` returns every operation the remote received under this key, also those whose answer was lost.
     4. A word that the contract does not know is an error, never a success.
+    5. Where a person is asked, `act` returns at once with an operation that is *awaited*, and one key asks once.
     """
 
     system: System
+    live: bool
+    """Whether looking again within minutes may show something new: not where it is people and files that tell."""
+
+    def asks(self, cabinet: Cabinet, verb: str) -> bool:
+        """Whether a person is asked for this write."""
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation: ...
 

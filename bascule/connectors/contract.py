@@ -286,9 +286,14 @@ ERRORS: tuple[ErrorCode, ...] = (
     # How a long operation may end.
     ErrorCode(code="inconsistent", status=200, error_class=ErrorClass.DATA, meaning="GE's consistency check found anomalies; the synchronisation did not begin."),
     ErrorCode(code="user-connected", status=200, error_class=ErrorClass.HUMAN, meaning="A user connected meanwhile; the synchronisation was aborted and put back."),
+    ErrorCode(code="not-done", status=200, error_class=ErrorClass.HUMAN, meaning="A person was asked, and did not do it."),
+    ErrorCode(code="cannot", status=200, error_class=ErrorClass.DATA, meaning="A person was asked, and says that something must be mended first."),
     ErrorCode(code="interrupted", status=200, error_class=ErrorClass.EXTERNAL, meaning="The synchronisation was cut midway.", may_have_acted=True),
 )
 # fmt: on
+
+CANNOT = "cannot"
+"""A person's word that stops a cabinet, where other refusals are only remembered."""
 
 error_coded = {error.code: error for error in ERRORS}
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 from bascule.checks.findings import Finding, Level
-from bascule.connectors import Observation, Operation, Order
-from bascule.connectors.contract import error_coded, verb_named
+from bascule.connectors import Observation, Operation, OperationStatus, Order
+from bascule.connectors.contract import CANNOT, error_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
     Answer,
     Intended,
+    claimed,
+    in_words,
     intended,
     is_ordered_again,
     kept_lists,
     owes_reopen,
+    said_done,
     signature_of,
 )
 from bascule.engine.observing import Observations
@@ -35,12 +38,13 @@ from bascule.errors import (
     StillRunning,
 )
 from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
-from bascule.ledger import Entry, EntryKind
+from bascule.ledger import Entry, EntryKind, orders_of
 from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
 from bascule.procedure import (
     OUR_NAME,
     OUTCOME_WHEN_FALSE,
     PROCEDURE,
+    SYNCHRONISE,
     Act,
     Condition,
     Facts,
@@ -48,6 +52,8 @@ from bascule.procedure import (
     Reading,
     Step,
     WhenFalse,
+    in_one_sitting,
+    required_of,
 )
 
 log = logging.getLogger("bascule.engine")
@@ -98,6 +104,8 @@ class CabinetRun:
         self.defects: list[Exception] = []
         """What went wrong in Bascule itself."""
         self._attempts: Counter[str] = Counter()
+        self._asked: dict[str, Operation] = {}
+        """What the remote says of the people it asked, by the intents' keys."""
         self._observations = Observations(cabinet, run.remote)
 
     async def carry_out(self, step: Step) -> Entry:
@@ -158,17 +166,28 @@ class CabinetRun:
     async def _attempt(self, step: Step) -> Entry:
         if not step.needed(self.cabinet):
             return await self._prove(step, None, "nothing to do: the inventory names none")
-        with contextlib.suppress(RemoteRefuses):
-            # Proven undone in an earlier attempt: the facts of now decide.
+        try:
             await self.read_back(step)
+        except RemoteRefuses as refused:
+            # Proven undone in an earlier attempt: the facts of now decide, unless a person says that it cannot be done.
+            if refused.code == CANNOT:
+                raise
         again = is_ordered_again(step.name, self.history)
         facts = await self._facts(step.reads, anew=step.anew & step.reads)
-        if not again and first_unmet(step.ensures, facts) is None:
-            came_true_without_us = step.acts and not intended(step.name, self.history)
-            return await self._prove(step, facts, "already true" if came_true_without_us else "")
+        unmet = first_unmet(step.ensures, facts)
+        if not again and unmet is None:
+            return await self._prove(step, facts, self._how_it_came_true(step))
+        if (asked := self._awaited(step)) is not None:
+            return self._wait_for(step, asked)
+        if unmet is not None:
+            self._find_contradiction(step, unmet.why_not(facts))
         if step.acts:
-            facts = await self._facts(step.reads | step.reads_before, anew=step.anew - step.reads)
-            unmet = first_unmet(step.requires, facts)
+            together = self._together(step)
+            required = required_of(together)
+            anew = frozenset(chain.from_iterable(one.anew for one in together))
+            readings = frozenset(chain.from_iterable(condition.reads for condition in required))
+            facts = await self._facts(step.reads | step.reads_before | readings, anew=anew - step.reads)
+            unmet = first_unmet(required, facts)
             if unmet is not None:
                 return self._unmet(step, unmet, facts)
         for act in step.acts:
@@ -181,18 +200,30 @@ class CabinetRun:
                     step, doubt.state, doubt.reason, error_class=doubt.error_class, remedy=doubt.remedy, facts=facts
                 )
             await self._act(step, act, facts)
+            if (asked := self._awaited(step)) is not None:
+                return self._wait_for(step, asked)
         return await self._look(step)
 
     def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
-        if step.kind is Kind.HUMAN and not self.run.plays_person:
+        together = self._together(step)
+        if step.kind is Kind.HUMAN and not self.run.plays_person and not self._asks(act.verb):
             return Doubt(
                 State.WAITING, f"a person must do this: {step.says}", ErrorClass.HUMAN, "do it by hand, then re-run"
             )
         if again:
             return None
-        if act.never_while is not None and act.never_while.holds(facts):
-            return Doubt(State.UNKNOWN, act.never_while.why_not(facts), ErrorClass.EXTERNAL, act.never_while.remedy)
+        for one in (act, *(other for later in together[1:] for other in later.acts)):
+            if one.never_while is not None and one.never_while.holds(facts):
+                return Doubt(State.UNKNOWN, one.never_while.why_not(facts), ErrorClass.EXTERNAL, one.never_while.remedy)
+        order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
+        if order is not None:
+            return Doubt(
+                State.UNKNOWN,
+                f"{in_words(order)}, but {act.unless.why_not(facts)}: nobody is asked again",
+                ErrorClass.UNKNOWN,
+                "look at both systems, and put right what is wrong there; then re-run",
+            )
         before = [known for known in intended(step.name, self.history) if known.verb == act.verb]
         if before and (step.kind is Kind.ONCE or step.irreversible):
             sent = f"{act.verb} was sent at {before[-1].at:%Y-%m-%d %H:%M:%S} UTC and ended {before[-1].answer}"
@@ -209,7 +240,12 @@ class CabinetRun:
         now = self.run.clock()
         timeout = self.run.pace.act_timeout
         order = Order(
-            verb=act.verb, payload=act.payload(facts), key=self.run.new_key(), fence=self.fence, timeout=timeout
+            verb=act.verb,
+            payload=act.payload(facts),
+            key=self.run.new_key(),
+            fence=self.fence,
+            timeout=timeout,
+            step=step.name,
         )
         evidence: dict[str, Any] = {"timeout": timeout, "payload": dict(order.payload)}
         if step.keeps_before is not None:
@@ -263,7 +299,13 @@ class CabinetRun:
             await self._effect(step, act.verb, act.key, Answer.NEVER_RECEIVED, said="the remote never received it")
 
     async def _follow(self, step: Step, verb: str, key: str, operation: Operation) -> None:
-        """Records what the remote says of an operation, until it is over."""
+        """Records what the remote says of an operation, until it is over, or a person is awaited."""
+        if operation.status is OperationStatus.AWAITED:
+            self._asked[key] = operation
+            asked = self._awaited(step)
+            if asked is None or asked.key != key:
+                await self._effect(step, verb, key, Answer.AWAITED, operation=operation, said=operation.message or "")
+            return
         if not operation.status.is_over:
             # On disk before the first poll, so that a crash resumes the poll.
             await self._effect(step, verb, key, Answer.UNDERWAY, operation=operation)
@@ -307,7 +349,8 @@ class CabinetRun:
 
     async def _look(self, step: Step) -> Entry:
         """Observes until what the step ensures holds, or its patience ends."""
-        patience = min(step.patience, self.run.pace.patience_at_most)
+        live = all(self.run.remote(self.cabinet, one.system).live for one in step.reads if isinstance(one, View))
+        patience = min(step.patience, self.run.pace.patience_at_most) if live else 0.0
         until = self.run.clock() + timedelta(seconds=patience)
         while True:
             facts = await self._facts(step.reads)
@@ -319,6 +362,60 @@ class CabinetRun:
             await self.run.pause(min(self.run.pace.poll, patience))
             self._observations.forget(view for view in step.reads if isinstance(view, View))
 
+    # People
+
+    def is_in_a_persons_hands(self, steps: Iterable[Step]) -> bool:
+        return any(self._awaited(step) is not None for step in steps)
+
+    def _asks(self, verb: str) -> bool:
+        return self.run.remote(self.cabinet, verb_named[verb].system).asks(self.cabinet, verb)
+
+    def _together(self, step: Step) -> tuple[Step, ...]:
+        """The step, and those that a person does in the same sitting."""
+        return in_one_sitting(step, self._asks, self.procedure)
+
+    def _awaited(self, step: Step) -> Intended | None:
+        return next((act for act in intended(step.name, self.history) if act.answer is Answer.AWAITED), None)
+
+    def _wait_for(self, step: Step, act: Intended) -> Entry:
+        told = self._asked[act.key].message if act.key in self._asked else None
+        return self._verdict(
+            step,
+            State.WAITING,
+            told or f"a person was asked: work order {act.operation}",
+            error_class=ErrorClass.HUMAN,
+            code="asked",
+            remedy=f"bascule inbox --cabinet {self.cabinet.code}",
+        )
+
+    def _how_it_came_true(self, step: Step) -> str:
+        orders = (said_done(act.verb, self.history) for act in reversed(step.acts))
+        order = next((order for order in orders if order is not None), None)
+        if order is not None:
+            return in_words(order)
+        return "already true" if step.acts and not intended(step.name, self.history) else ""
+
+    def _find_contradiction(self, step: Step, otherwise: str) -> None:
+        """What a person says, and what can be read of the systems, are not the same."""
+        order = claimed((step,), self.history)
+        if order is not None:
+            finding = Finding(
+                rule="ANS-01",
+                level=Level.NOTE,
+                about=order.id,
+                says=f"{in_words(order)}, but {otherwise}",
+                remedy="see what the person did and what the systems show",
+            )
+            self._find(step, (finding,))
+
+    def _ask_no_longer(self, step: Step) -> None:
+        """What nobody needs to do any more, because it holds: the work order whose last part this step was."""
+        verbs = {act.verb for act in step.acts}
+        for order in orders_of(self.history).values():
+            if order.state.needs_somebody and order.verbs[-1] in verbs:
+                told = "what it asks for came true before it was answered"
+                self._record_later(self._entry(step, EntryKind.WITHDRAWN, operation=order.id, reason=told))
+
     # Facts
 
     async def _facts(self, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
@@ -329,7 +426,8 @@ class CabinetRun:
         for reading in readings:
             if isinstance(reading, Kept):
                 read[reading] = await self._kept(reading)
-        return Facts(self.run.clock(), self.cabinet, read)
+        again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, self.history) else ()
+        return Facts(self.run.clock(), self.cabinet, read, frozenset(again))
 
     async def _kept(self, reading: Kept) -> GeLists | S4aLists:
         """The list as it was kept under the lock-out; as it is now where none was kept, or it was purged."""
@@ -348,17 +446,16 @@ class CabinetRun:
     def _keep(self, kept: Kept, lists: Observation) -> str:
         return self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, lists), self.run.clock())
 
-    async def _target(self, kept: Kept) -> dict[str, str]:
-        """The target's lists, read at once after the synchronisation. Users are kept waiting for it for a bounded time only."""
+    async def _lists(self, kept: Kept) -> dict[str, str]:
+        """One side's lists, read at once after the synchronisation. Users are kept waiting for it for a bounded time only."""
         until = self.run.clock() + timedelta(seconds=self.run.pace.target_within)
         while True:
             try:
                 read = await self._observations.read((kept.view,))
             except RemoteError as error:
-                if self.run.clock() >= until or self.run.stop.is_set():
-                    log.warning(
-                        "%s: the target's lists could not be read under the lock-out (%s)", self.cabinet.code, error
-                    )
+                may_come = error.error_class is not ErrorClass.HUMAN
+                if not may_come or self.run.clock() >= until or self.run.stop.is_set():
+                    log.warning("%s: %s could not be kept (%s)", self.cabinet.code, kept.value, error)
                     return {}
                 await self.run.pause(error.retry_after or self.run.pace.poll)
             else:
@@ -369,7 +466,11 @@ class CabinetRun:
     async def _prove(self, step: Step, facts: Facts | None, reason: str) -> Entry:
         evidence: dict[str, Any] = {"observed": _observed(facts)} if facts is not None else {}
         if step.keeps_after is not None:
-            evidence["kept"] = await self._target(step.keeps_after)
+            evidence["kept"] = await self._lists(step.keeps_after)
+        if step.keeps_before is not None and not intended(step.name, self.history):
+            # Done by a person: what was to be carried over is read now, as it was under the lock-out.
+            evidence["kept"] |= await self._lists(step.keeps_before)
+        self._ask_no_longer(step)
         if facts is not None:
             self._find(step, step.findings(facts))
         proof = self._entry(step, EntryKind.PROOF, state=State.DONE, reason=reason, evidence=evidence)
@@ -461,7 +562,7 @@ class CabinetRun:
             reason=said,
             evidence=evidence,
         )
-        if answer is Answer.UNDERWAY:
+        if answer in (Answer.UNDERWAY, Answer.AWAITED):
             await self._record(entry)
         else:
             self._record_later(entry)

@@ -10,9 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from bascule.connectors import OperationStatus
-from bascule.ledger import Entry, EntryKind
+from bascule.ledger import Entry, EntryKind, orders_of
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
+from bascule.workorders import OrderState, WorkOrder
 
 History = Sequence[Entry]
 
@@ -27,6 +28,8 @@ class Answer(StrEnum):
     NOT_BEGUN = "not-begun"
     """The remote began nothing, or put everything back."""
     UNDERWAY = "underway"
+    AWAITED = "awaited"
+    """A person was asked."""
     SUCCEEDED = "succeeded"
     INTERRUPTED = "interrupted"
     UNANSWERED = "unanswered"
@@ -38,12 +41,13 @@ class Answer(StrEnum):
 
     @property
     def needs_reading_back(self) -> bool:
-        return self in (Answer.UNANSWERED, Answer.UNDERWAY)
+        return self in (Answer.UNANSWERED, Answer.UNDERWAY, Answer.AWAITED)
 
 
 ANSWER_OF_OPERATION = {
     OperationStatus.ACCEPTED: Answer.UNDERWAY,
     OperationStatus.RUNNING: Answer.UNDERWAY,
+    OperationStatus.AWAITED: Answer.AWAITED,
     OperationStatus.SUCCEEDED: Answer.SUCCEEDED,
     OperationStatus.NOT_BEGUN: Answer.NOT_BEGUN,
     OperationStatus.INTERRUPTED: Answer.INTERRUPTED,
@@ -129,13 +133,46 @@ def orders_again(entry: Entry) -> bool:
 
 
 def is_ordered_again(step: str, history: History) -> bool:
-    """A person ordered this step to be done again, and no act of it was announced since."""
-    for entry in reversed(history):
-        if entry.step == step and entry.kind is EntryKind.INTENT:
-            return False
-        if entry.step == step and orders_again(entry):
-            return True
-    return False
+    """A person ordered this step to be done again, and since then no act of it was announced, and no person says it was done."""
+    orders = [place for place, entry in enumerate(history) if entry.step == step and orders_again(entry)]
+    if not orders:
+        return False
+    since = history[orders[-1] + 1 :]
+    announced = any(entry.step == step and entry.kind is EntryKind.INTENT for entry in since)
+    return not announced and not any(
+        step in order.verbs and order.state is OrderState.DONE for order in orders_of(since).values()
+    )
+
+
+# What people say
+
+
+def said_done(verb: str, history: History) -> WorkOrder | None:
+    """The last work order that covers this write and was answered done, and approved where that is needed."""
+    done = (order for order in orders_of(history).values() if verb in order.verbs and order.state is OrderState.DONE)
+    return max(done, key=lambda order: order.opened_at, default=None)
+
+
+def claimed(steps: Iterable[Step], history: History) -> WorkOrder | None:
+    """A work order by which a person says that some of these steps is done, since it was last proven, or ordered again."""
+    for step in steps:
+        settled = [
+            entry.at
+            for entry in history
+            if entry.step == step.name and (entry.kind is EntryKind.PROOF or orders_again(entry))
+        ]
+        for act in step.acts:
+            order = said_done(act.verb, history)
+            if order is not None and order.answer is not None and not any(at >= order.answer.at for at in settled):
+                return order
+    return None
+
+
+def in_words(order: WorkOrder) -> str:
+    """Who says so: for the ledger's readers."""
+    assert order.answer is not None
+    approved = f", approved by {order.approval.by}" if order.approval is not None else ""
+    return f"done by {order.answer.by}{approved} (work order {order.id})"
 
 
 # What was intended
@@ -180,7 +217,9 @@ def kept_lists(history: History) -> dict[str, str]:
     """The hashes of the lists read under the lock-out, by what they are, as the last synchronisation's entries name them."""
     kept: dict[str, str] = {}
     for entry in history:
-        if entry.step == SYNCHRONISE:
+        if entry.step == SYNCHRONISE and orders_again(entry):
+            kept.clear()
+        elif entry.step == SYNCHRONISE:
             kept.update(entry.evidence.get("kept", {}))
     return kept
 

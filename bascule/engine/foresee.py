@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bascule.engine.cabinet import first_unmet
-from bascule.engine.decisions import intended, proven
+from bascule.engine.decisions import Answer, intended, is_ordered_again, proven
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import RemoteError
 from bascule.facts import View
 from bascule.ledger import Entry
 from bascule.model import Cabinet, Kind
-from bascule.procedure import PROCEDURE, Facts, Step, WhenFalse
+from bascule.procedure import PROCEDURE, SYNCHRONISE, Facts, Step, WhenFalse
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,19 @@ async def _now(
     run: Run, cabinet: Cabinet, step: Step, observations: Observations, history: Sequence[Entry]
 ) -> tuple[Foreseen, bool]:
     """What the step would do on the facts of now, and whether the cabinet would stop there."""
-    if any(act.answer.needs_reading_back for act in intended(step.name, history)):
-        return Foreseen(step.name, because="would first find out what became of an earlier attempt"), True
+    open_acts = [act for act in intended(step.name, history) if act.answer.needs_reading_back]
+    if open_acts:
+        awaited = open_acts[0].answer is Answer.AWAITED
+        told = (
+            f"waits for work order {open_acts[0].operation}"
+            if awaited
+            else "would first find out what became of an earlier attempt"
+        )
+        return Foreseen(step.name, because=told), True
     views = [reading for reading in step.reads | step.reads_before if isinstance(reading, View)]
     observed = await observations.read(views)
-    facts = Facts(run.clock(), cabinet, {view: observed[view] for view in views})
+    again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, history) else ()
+    facts = Facts(run.clock(), cabinet, {view: observed[view] for view in views}, frozenset(again))
     kept = [reading for reading in step.reads if reading not in facts.read]
     if kept:
         return Foreseen(step.name, because="compares the lists kept under the lock-out"), False
@@ -72,6 +80,9 @@ async def _now(
     required = first_unmet(step.requires, facts)
     if required is not None:
         return Foreseen(step.name, because=required.why_not(facts)), True
+    asked = [act.verb for act in step.acts if run.remote(cabinet, act.system).asks(cabinet, act.verb)]
+    if asked:
+        return Foreseen(step.name, because=f"a person would be asked: {', '.join(asked)}"), True
     if step.kind is Kind.HUMAN and not run.plays_person:
         return Foreseen(step.name, because=f"a person must do this: {step.says}"), True
     verbs = tuple(act.verb for act in step.acts if not act.unless.holds(facts))

@@ -7,7 +7,7 @@ from bascule.inventory.publishing import schema, schema_text
 from bascule.inventory.reading import Inventory, read_inventory
 from bascule.inventory.sample import sample
 from bascule.inventory.template import write_template
-from bascule.inventory.waves import WaveSettings, unsupported
+from bascule.inventory.waves import WaveSettings, Window, unsupported
 from bascule.inventory.writing import write_inventory
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "InventoryRefused",
     "Problem",
     "WaveSettings",
+    "Window",
     "annotate",
     "as_json",
     "diff",

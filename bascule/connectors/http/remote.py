@@ -57,6 +57,8 @@ class HttpRemote:
     a valid token, and a read that met a connection just being closed.
     """
 
+    live = True
+
     def __init__(
         self,
         system: System,
@@ -108,6 +110,9 @@ class HttpRemote:
     def calls(self) -> Counter[str]:
         """Requests sent so far, by kind: token, health, observe, act, operation, find."""
         return self._line.calls
+
+    def asks(self, cabinet: Cabinet, verb: str) -> bool:
+        return False
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         lists = view in (View.GE_LISTS, View.S4A_LISTS)

@@ -40,6 +40,12 @@ def _must_be_yes(value: bool) -> bool:
     return value
 
 
+def _must_be_no(value: bool) -> bool:
+    if value:
+        raise ValueError("is yes: then the result is done, or cannot")
+    return value
+
+
 def _instant(value: object) -> object:
     text = str(value).strip()
     if isinstance(value, str) and not re.fullmatch(
@@ -72,6 +78,7 @@ def _harmless(value: str) -> str:
 Yes = Annotated[
     bool, BeforeValidator(_yes_or_no), AfterValidator(_must_be_yes), Field(json_schema_extra={"kind": "yes"})
 ]
+No = Annotated[bool, BeforeValidator(_yes_or_no), AfterValidator(_must_be_no), Field(json_schema_extra={"kind": "no"})]
 YesOrNo = Annotated[bool, BeforeValidator(_yes_or_no), Field(json_schema_extra={"kind": "yes-or-no"})]
 Instant = Annotated[datetime, BeforeValidator(_instant), Field(json_schema_extra={"kind": "instant"})]
 Day = Annotated[date, BeforeValidator(_day), Field(json_schema_extra={"kind": "date"})]
@@ -172,8 +179,22 @@ class AssignmentsForm(Form):
     assigned_at: Instant
 
 
-class UndoneSectionForm(Form):
-    """For a guarded section that did not come to its end."""
+class PostponedSectionForm(Form):
+    """For a guarded section that was not gone through: users work, and nothing was carried over."""
+
+    users_back: Yes
+    synchronisation_begun: No
+
+
+class BrokenSectionForm(Form):
+    """For a guarded section that cannot be gone through to its end."""
+
+    users_back: YesOrNo
+    synchronisation_begun: YesOrNo
+
+
+class StillLockedForm(Form):
+    """For users who cannot be let in."""
 
     users_back: YesOrNo
 
@@ -221,7 +242,7 @@ MAY_LIE_AHEAD = frozenset({"section_from"})
 
 @dataclass(frozen=True, slots=True)
 class FormField:
-    """One piece of evidence. `kind`: instant, date, text, yes, yes-or-no, question, siren, count or sha256."""
+    """One piece of evidence. `kind`: instant, date, text, yes, no, yes-or-no, question, siren, count or sha256."""
 
     name: str
     kind: str
@@ -262,8 +283,14 @@ def _form(verbs: tuple[str, ...], result: Result) -> type[Form]:
     if result is Result.DONE:
         bases: tuple[type[Form], ...] = tuple(FORM_OF[verb] for verb in reversed(verbs))
     else:
-        bases = (UndoneSectionForm,) if "lock-out" in verbs else (Form,)
+        bases = (_undone(verbs, result),)
     return create_model("Evidence", __base__=bases)
+
+
+def _undone(verbs: tuple[str, ...], result: Result) -> type[Form]:
+    if "synchronise" in verbs:
+        return PostponedSectionForm if result is Result.NOT_DONE else BrokenSectionForm
+    return StillLockedForm if "reopen" in verbs else Form
 
 
 def _kind(field: Any) -> str:

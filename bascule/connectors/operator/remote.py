@@ -1,0 +1,240 @@
+"""A `Remote` behind which stands a person: `act` opens a work order and returns, `observe` tells what was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from bascule.connectors import Observation, Operation, OperationStatus, Order
+from bascule.connectors.contract import CANNOT
+from bascule.connectors.operator.facts import agreed_from, ge_facts, my_sage_facts, s4a_facts
+from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, SECTION_LASTS, sitting_of
+from bascule.errors import RemoteRefuses
+from bascule.facts import View
+from bascule.model import Cabinet, ErrorClass, System
+from bascule.workorders import OrderState, Withdrawal, WorkOrder
+
+KEEPS_USERS_OUT = frozenset({"lock-out", "synchronise", "reopen"})
+
+FACTS: Mapping[View, Callable[[Sequence[WorkOrder]], Observation]] = {
+    View.MY_SAGE: my_sage_facts,
+    View.GE: ge_facts,
+    View.S4A: s4a_facts,
+}
+
+CLOSED = {
+    OrderState.DONE: (OperationStatus.SUCCEEDED, None),
+    OrderState.NOT_DONE: (OperationStatus.NOT_BEGUN, "not-done"),
+    OrderState.CANNOT: (OperationStatus.NOT_BEGUN, CANNOT),
+    OrderState.WITHDRAWN: (OperationStatus.NOT_BEGUN, "not-done"),
+}
+
+
+class WorkOrders(Protocol):
+    """Where work orders are kept. The ledger's desk is one.
+
+    Promises, held by tests/integration/ledger/test_orders.py:
+
+    1. What was opened, answered or withdrawn is kept before the call returns.
+    2. Under one key one order is opened, however often it is asked for.
+    3. A number, once given, is never given again.
+    """
+
+    async def of(self, cabinet: str) -> tuple[WorkOrder, ...]: ...
+
+    async def open(self, order: WorkOrder, *, step: str, run: str, who: str, fence: int) -> WorkOrder: ...
+
+    async def withdraw(self, numbers: Sequence[str], withdrawal: Withdrawal, *, run: str) -> tuple[WorkOrder, ...]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """On whose behalf people are asked."""
+
+    wave: str
+    run: str
+    who: str
+    clock: Callable[[], datetime]
+    lasts: timedelta
+    """How long an order stays open before it is on hold."""
+    asks: Callable[[Cabinet, str], bool]
+    """Whether people are asked for this write of this cabinet, whatever its system."""
+    reads: Callable[[Cabinet, System], str]
+    """By what a system of this cabinet is read."""
+    window: Callable[[Cabinet, datetime], tuple[datetime, datetime] | None] = lambda cabinet, now: None
+    """When the wave's window that is open, or next to open, opens and closes for this cabinet; None: it has none."""
+
+
+class OperatorRemote:
+    """Stands for one system. Opening an order is its only write; nobody waits at it for a person."""
+
+    live = False
+
+    def __init__(self, system: System, orders: WorkOrders, asking: Asking) -> None:
+        self.system = system
+        self._orders = orders
+        self._asking = asking
+
+    def asks(self, cabinet: Cabinet, verb: str) -> bool:
+        return True
+
+    async def observe(self, cabinet: Cabinet, view: View) -> Observation:
+        if view not in FACTS:
+            raise RemoteRefuses(
+                f"{cabinet.code}: people are not asked for lists",
+                code="no-lists",
+                error_class=ErrorClass.CONFIG,
+                remedy=f"name who reads them, such as {self.system.value} = operator+extracts",
+            )
+        return FACTS[view](await self._orders.of(cabinet.code))
+
+    async def act(self, cabinet: Cabinet, order: Order) -> Operation:
+        known = await self._orders.of(cabinet.code)
+        now = self._asking.clock()
+        covering = [one for one in known if order.verb in one.verbs]
+        in_hand = next((one for one in covering if one.state.needs_somebody and not one.is_expired(now)), None)
+        if in_hand is not None:
+            return self._as_operation(in_hand, order.verb, order.key)
+        verbs = sitting_of(order.verb, lambda verb: self._asking.asks(cabinet, verb))
+        if "lock-out" in verbs:
+            self._refuse_too_early(cabinet, known, now)
+        on_hold = [one.id for one in covering if one.state.needs_somebody]
+        if on_hold:
+            withdrawal = Withdrawal(by=self._asking.who, at=now, because="not answered in time; asked anew")
+            await self._orders.withdraw(on_hold, withdrawal, run=self._asking.run)
+        opened = await self._orders.open(
+            self._drawn_up(cabinet, order, verbs, covering, now),
+            step=order.step or order.verb,
+            run=self._asking.run,
+            who=self._asking.who,
+            fence=order.fence,
+        )
+        return self._as_operation(opened, order.verb, order.key)
+
+    async def operation(self, cabinet: Cabinet, operation_id: str) -> Operation:
+        for one in await self._orders.of(cabinet.code):
+            if one.id != operation_id:
+                continue
+            if one.state is OrderState.OPEN and self._row(cabinet).items() - one.values.items():
+                withdrawal = Withdrawal(
+                    by=self._asking.who, at=self._asking.clock(), because="the inventory changed; asked anew"
+                )
+                [one] = await self._orders.withdraw([one.id], withdrawal, run=self._asking.run)  # noqa: PLW2901
+            return self._as_operation(one, one.verbs[0], one.key)
+        raise RemoteRefuses(
+            f"{cabinet.code}: there is no work order {operation_id}",
+            code="unknown-operation",
+            error_class=ErrorClass.UNKNOWN,
+        )
+
+    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]:
+        known = await self._orders.of(cabinet.code)
+        return tuple(self._as_operation(one, one.verbs[0], key) for one in known if one.key == key)
+
+    def _as_operation(self, order: WorkOrder, verb: str, key: str) -> Operation:
+        now = self._asking.clock()
+        if order.state.needs_somebody and not order.is_expired(now):
+            status, code = OperationStatus.AWAITED, None
+        elif order.state.needs_somebody:
+            status, code = OperationStatus.NOT_BEGUN, "not-done"
+        else:
+            status, code = CLOSED[order.state]
+        return Operation(id=order.id, verb=verb, key=key, status=status, error_code=code, message=_in_words(order, now))
+
+    def _drawn_up(
+        self, cabinet: Cabinet, order: Order, verbs: tuple[str, ...], before: Sequence[WorkOrder], now: datetime
+    ) -> WorkOrder:
+        return WorkOrder(
+            id="",
+            cabinet=cabinet.code,
+            wave=self._asking.wave,
+            key=order.key,
+            verbs=verbs,
+            opened_at=now,
+            expires_at=now + self._asking.lasts,
+            deadline=self._deadline(cabinet, now) if KEEPS_USERS_OUT & set(verbs) else None,
+            owner=cabinet.owner,
+            four_eyes=bool(IRREVERSIBLE & set(verbs)),
+            minutes=sum(MINUTES[verb] for verb in verbs),
+            values=self._values(cabinet, before),
+        )
+
+    def _deadline(self, cabinet: Cabinet, now: datetime) -> datetime:
+        window = self._asking.window(cabinet, now)
+        return min(window[1], now + SECTION_LASTS) if window else now + SECTION_LASTS
+
+    def _values(self, cabinet: Cabinet, before: Sequence[WorkOrder]) -> dict[str, str]:
+        """What the instructions and the form speak of."""
+        told = {
+            "ge_reads": self._asking.reads(cabinet, System.GE),
+            "s4a_reads": self._asking.reads(cabinet, System.S4A),
+            "first_look": "yes" if any(one.answer is None for one in before) else "",
+            "last_reason": _last_reason(before),
+        }
+        return self._row(cabinet) | {name: value for name, value in told.items() if value}
+
+    def _row(self, cabinet: Cabinet) -> dict[str, str]:
+        """No more of the row than a text speaks of: the ledger keeps it for good."""
+        users = "\n".join(f"{one.email} — {one.collaborateur} — {one.role}" for one in cabinet.invitations)
+        row = {
+            "code": cabinet.code,
+            "name": cabinet.name,
+            "siren": cabinet.siren,
+            "siret": cabinet.siret,
+            "entity": cabinet.entity,
+            "admin_email": cabinet.admin_email,
+            "default_profile": cabinet.default_profile,
+            "default_group": cabinet.default_group,
+            "terms_signatory": cabinet.terms_signatory,
+            "timezone": cabinet.timezone,
+            "language": cabinet.language,
+            "users": users,
+            "assignments": "\n".join(f"{one.client} — {one.email}" for one in cabinet.assignments),
+        }
+        return {name: value for name, value in row.items() if value}
+
+    def _refuse_too_early(self, cabinet: Cabinet, known: Sequence[WorkOrder], now: datetime) -> None:
+        """The guarded section is offered only when the wave's window is open, and not before the hour that was agreed."""
+        window = self._asking.window(cabinet, now)
+        agreed = agreed_from(known)
+        for from_when, says in (
+            (agreed, "the synchronisation was agreed for"),
+            (window and window[0], "the wave's window opens at"),
+        ):
+            if from_when is not None and now < from_when:
+                raise RemoteRefuses(
+                    f"{says} {from_when:%Y-%m-%d %H:%M} UTC",
+                    code="too-early",
+                    error_class=ErrorClass.HUMAN,
+                    remedy=f"run {cabinet.code} again from then on",
+                )
+
+
+def _in_words(order: WorkOrder, now: datetime) -> str:
+    asked = f"{order.owner or 'an operator'} was asked at {order.opened_at:%Y-%m-%d %H:%M} UTC: work order {order.id}"
+    answer = order.answer
+    if order.withdrawal is not None:
+        return f"work order {order.id} was withdrawn by {order.withdrawal.by}: {order.withdrawal.because}"
+    if order.is_expired(now):
+        return f"{asked}; nobody answered in time"
+    if answer is None:
+        overdue = "; OVERDUE: users should be back by now, and may still be locked out" if order.is_overdue(now) else ""
+        return f"{asked}{overdue}"
+    if order.state is OrderState.TO_APPROVE:
+        return f"{answer.by} answered done: somebody else has to approve work order {order.id}"
+    return (
+        f"{answer.by} answered {answer.result}{f': {answer.because}' if answer.because else ''} (work order {order.id})"
+    )
+
+
+def _last_reason(before: Sequence[WorkOrder]) -> str:
+    """Why what was answered last is asked for once more."""
+    answers = [(one, one.answer) for one in before if one.answer is not None]
+    if not answers:
+        return ""
+    order, answer = answers[-1]
+    if order.state is OrderState.DONE:
+        return f"{answer.by}: {answer.result} ({order.id})"
+    return f"{answer.by}: {answer.because}"
