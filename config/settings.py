@@ -24,8 +24,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from bascule.errors import BasculeError
 from bascule.inventory import rules
-from bascule.inventory.problems import Broken
 from bascule.model import System
+from bascule.tables.problems import Broken
 
 ENVIRONMENTS = Path(__file__).parent / "environments"
 DEFAULT_ENVIRONMENT = "sandbox"

@@ -15,7 +15,8 @@ from bascule.errors import BasculeError
 from console.telling import print_json, say, say_where
 
 if TYPE_CHECKING:
-    from bascule.inventory import Inventory, Problem
+    from bascule.inventory import Inventory
+    from bascule.tables.problems import Problem
 
 app = typer.Typer(no_args_is_help=True, help="Who is planned, with what parameters.")
 
@@ -46,7 +47,8 @@ def check(
 
     Example: bascule inventory check inventory.xlsx -o inventory-annotated.xlsx
     """
-    from bascule.inventory import InventoryRefused, annotate, read_inventory, render
+    from bascule.inventory import InventoryRefused, annotate, read_inventory
+    from bascule.tables.problems import render
 
     try:
         inventory = read_inventory(file, waves=waves, users=users, assignments=assignments)

@@ -2,28 +2,24 @@
 
 from bascule.inventory.annotating import annotate
 from bascule.inventory.diff import Change, Diff, diff
-from bascule.inventory.problems import Broken, InventoryRefused, Problem, as_json, render
 from bascule.inventory.publishing import schema, schema_text
 from bascule.inventory.reading import Inventory, read_inventory
+from bascule.inventory.refusing import InventoryRefused
 from bascule.inventory.sample import sample
 from bascule.inventory.template import write_template
 from bascule.inventory.waves import WaveSettings, Window, unsupported
 from bascule.inventory.writing import write_inventory
 
 __all__ = [
-    "Broken",
     "Change",
     "Diff",
     "Inventory",
     "InventoryRefused",
-    "Problem",
     "WaveSettings",
     "Window",
     "annotate",
-    "as_json",
     "diff",
     "read_inventory",
-    "render",
     "sample",
     "schema",
     "schema_text",

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bascule.inventory.cells import ANNOTATION, Document, Row, Table
+from bascule.inventory.document import ANNOTATION, Document
 from bascule.inventory.opening import open_document
-from bascule.inventory.problems import InventoryRefused, Problem, unwritable
+from bascule.inventory.refusing import InventoryRefused, unwritable
 from bascule.inventory.rules import BEGINS_A_FORMULA
 from bascule.inventory.writing import EPOCH, WORKBOOK_OPTIONS
+from bascule.tables.cells import Row, Table
+from bascule.tables.problems import Problem
 
 
 def annotate(path: Path, problems: Iterable[Problem], out: Path) -> None:

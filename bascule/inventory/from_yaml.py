@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 import yaml
 
-from bascule.inventory.cells import MAX_COLUMNS, MAX_ROWS, SECTIONS, Cell, Document, Row, Table, Tree, first_cell
-from bascule.inventory.problems import Broken, InventoryRefused, Problem, did_you_mean
+from bascule.inventory.document import ACCEPTED, SECTIONS, Document, Tree, first_cell
+from bascule.inventory.refusing import InventoryRefused
+from bascule.tables.cells import MAX_COLUMNS, Cell, Row, Table
+from bascule.tables.problems import Broken, Problem, did_you_mean
 
 MAX_DEPTH = 8
-MAX_SCALARS = 2 * MAX_ROWS * 20
+MAX_SCALARS = 2 * ACCEPTED.rows * 20
 EMPTY = re.compile(r"~|null|Null|NULL|")
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,8 +52,8 @@ def read_yaml(text: str, file: str) -> Document:
 
 
 def _table(part: list[Tree], section: str, document: Document) -> Table:
-    if len(part) > MAX_ROWS:
-        raise Broken(f"has more than {MAX_ROWS:,} rows under `{section}`", "Split the file")
+    if len(part) > ACCEPTED.rows:
+        raise Broken(f"has more than {ACCEPTED.rows:,} rows under `{section}`", "Split the file")
     table = Table(document.file, section, None, (), [])
     for number, item in enumerate(part, start=1):
         line = _line_of(item)

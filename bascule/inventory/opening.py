@@ -1,81 +1,34 @@
-"""From a path to a document: what kind of file it is, how large, in which encoding. A file is hostile until parsed."""
+"""From a path to a document, by the kind of file it is."""
 
 from __future__ import annotations
 
-import re
-import stat
 from pathlib import Path
 
-from bascule.inventory.cells import MAX_FILE, Document
-from bascule.inventory.from_csv import read_csv
-from bascule.inventory.from_xlsx import read_xlsx
+from bascule.inventory.document import ACCEPTED, Document
+from bascule.inventory.from_xlsx import read_workbook
 from bascule.inventory.from_yaml import read_yaml
-from bascule.inventory.problems import Broken, InventoryRefused, Problem
-
-ACCEPTED = "Give a .csv, .xlsx or .yaml file"
-ZIP = b"PK\x03\x04"
-OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+from bascule.inventory.refusing import InventoryRefused
+from bascule.tables.from_csv import read_csv
+from bascule.tables.opening import content_of, text_of
+from bascule.tables.problems import Broken, Problem
 
 
 def open_document(path: Path, section: str) -> Document:
     """Reads one file; a CSV has no sections, so `section` says what its rows are. Raises InventoryRefused."""
     file = str(path)
     try:
-        content = content_of(path)
+        content = content_of(path, ACCEPTED)
         match path.suffix.lower():
             case ".xlsx":
-                return read_xlsx(content, file)
+                return read_workbook(content, file)
             case ".csv" | ".tsv" | ".txt":
-                return read_csv(text_of(content), file, section)
+                document = Document(file)
+                table = read_csv(text_of(content), file, document.problems, at_most=ACCEPTED.rows)
+                document.tables[section] = table
+                return document
             case ".yaml" | ".yml" | ".json":
                 return read_yaml(text_of(content), file)
             case other:
-                raise Broken(f"files ending in `{other}` are not read", ACCEPTED)
+                raise Broken(f"files ending in `{other}` are not read", ACCEPTED.wanted)
     except Broken as broken:
         raise InventoryRefused([Problem(file, None, None, None, broken.rule, broken.fix)]) from None
-
-
-def content_of(path: Path) -> bytes:
-    if "\x00" in str(path):
-        raise Broken("is not a path", "Check the path")
-    try:
-        about = path.stat()
-        if stat.S_ISDIR(about.st_mode):
-            raise Broken("is a folder", ACCEPTED)
-        if not stat.S_ISREG(about.st_mode):
-            raise Broken("is not a regular file", ACCEPTED)
-        if about.st_size > MAX_FILE:
-            size, limit = about.st_size / 1024**2, MAX_FILE // 1024**2
-            raise Broken(f"is {size:,.0f} MB; at most {limit} MB are read", "Split the file")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise Broken("does not exist", "Check the path") from None
-    except OSError as error:
-        raise Broken(f"cannot be read: {error.strerror or error}", "Check the path and its permissions") from None
-    if not content.strip():
-        raise Broken("is empty", "Start from `bascule inventory template`")
-    if content.startswith(OLE):
-        raise Broken("is an old .xls workbook, or one protected by a password", "Save it as .xlsx, without a password")
-    if content.startswith(ZIP) != (path.suffix.lower() == ".xlsx"):
-        raise Broken("its content is not what its ending says", "Save it again as .csv, .xlsx or .yaml")
-    return content
-
-
-def text_of(content: bytes) -> str:
-    """UTF-8, with or without BOM, else Windows-1252. Never Latin-1, which would make controls of `€` and `œ`."""
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Broken("is in UTF-16", "Save it as `CSV UTF-8`")
-    if b"\x00" in content:
-        raise Broken(f"holds a NUL byte on line {_line_at(content, content.index(0))}: it is not a text", ACCEPTED)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as not_utf8:
-        try:
-            return content.decode("cp1252")
-        except UnicodeDecodeError as not_1252:
-            line = _line_at(content, max(not_utf8.start, not_1252.start))
-            raise Broken(f"is neither UTF-8 nor Windows-1252 (line {line})", "Save it as `CSV UTF-8`") from None
-
-
-def _line_at(content: bytes, position: int) -> int:
-    return len(re.findall(rb"\r\n|\r|\n", content[:position])) + 1

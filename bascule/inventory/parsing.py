@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -11,9 +9,11 @@ from typing import Generic, TypeVar
 from pydantic import ValidationError
 
 from bascule.inventory import rules
-from bascule.inventory.cells import ANNOTATION, Cell, Row, Table
-from bascule.inventory.problems import Broken, Level, Problem, did_you_mean
+from bascule.inventory.document import ANNOTATION
 from bascule.inventory.rows import InventoryRow, french
+from bascule.tables.cells import Cell, Row, Table
+from bascule.tables.problems import Broken, Level, Problem, did_you_mean
+from bascule.tables.text import folded
 
 R = TypeVar("R", bound=InventoryRow)
 
@@ -46,12 +46,6 @@ def parse(table: Table, kind: type[R], defaults: Row | None, problems: list[Prob
         _validated(Parsed(table, row.line, shared | headers.by_column(row)), kind, headers, problems)
         for row in table.rows
     ]
-
-
-def folded(header: str) -> str:
-    """`Raison sociale *` and `RAISON_SOCIALE` are the same header."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", header.casefold()) if not unicodedata.combining(c))
-    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
 
 
 def _validated(parsed: Parsed[R], kind: type[R], headers: _Headers, problems: list[Problem]) -> Parsed[R]:

@@ -11,13 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bascule.inventory.cells import Document, Row, Table
+from bascule.inventory.document import Document
 from bascule.inventory.opening import open_document
 from bascule.inventory.parsing import Parsed, R, parse
-from bascule.inventory.problems import Broken, InventoryRefused, Problem, did_you_mean
+from bascule.inventory.refusing import InventoryRefused
 from bascule.inventory.rows import AssignmentRow, CabinetRow, UserRow, cabinet_of, row_of
 from bascule.inventory.waves import WaveSettings, parse_waves
 from bascule.model import Assignment, Cabinet, Invitation, System
+from bascule.tables.cells import Row, Table
+from bascule.tables.problems import Broken, Problem, did_you_mean
 
 DEFAULT_WAVE = "default"
 

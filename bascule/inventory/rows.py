@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from bascule.inventory import rules
-from bascule.inventory.problems import Broken
 from bascule.model import Assignment, Cabinet, Invitation, System
+from bascule.tables.problems import Broken
+from bascule.tables.text import MAX_CELL
 
-Text = Annotated[str, AfterValidator(rules.text), Field(min_length=1, max_length=rules.MAX_CELL)]
+Text = Annotated[str, AfterValidator(rules.text), Field(min_length=1, max_length=MAX_CELL)]
 Code = Annotated[Text, AfterValidator(rules.code), Field(json_schema_extra={"pattern": f"^{rules.CODE.pattern}$"})]
 Wave = Annotated[Text, AfterValidator(rules.wave), Field(json_schema_extra={"pattern": r"^\w[\w-]{0,39}$"})]
 Siren = Annotated[Text, AfterValidator(rules.siren), Field(json_schema_extra={"pattern": "^[0-9 ]{9,11}$"})]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import unicodedata
 import zoneinfo
 from collections.abc import Iterator
 
@@ -12,8 +11,8 @@ from email_validator import EmailNotValidError, validate_email
 from stdnum.fr import siren as insee_siren
 from stdnum.fr import siret as insee_siret
 
-from bascule.inventory.cells import MAX_CELL
-from bascule.inventory.problems import Broken, did_you_mean
+from bascule.tables.problems import Broken, did_you_mean
+from bascule.tables.text import clean
 
 CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{1,19}")
 WAVE = re.compile(r"\w[\w-]{0,39}")
@@ -26,31 +25,16 @@ CONNECTORS = ("http", "operator", "extracts", "http+operator", "http+extracts", 
 
 DIGITS = re.compile(r"[0-9]+")
 SHORTENED_BY_EXCEL = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BEGINS_A_FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
 def text(value: str) -> str:
-    """NFC, trimmed, every run of blanks (no-break ones too) one space."""
-    if len(value) > MAX_CELL:
-        raise Broken(f"is {len(value):,} characters long; at most {MAX_CELL:,} are read", "Shorten it")
+    """Clean, and nothing that a spreadsheet would run."""
     for begun in (value, value.strip()):
         if begun.startswith(BEGINS_A_FORMULA):
             first = begun[0] if begun[0].isprintable() else "a tab"
             raise Broken(f"begins with {first}, which a spreadsheet would run as a formula", "Remove that character")
-    value = value.strip(" \u00a0\u202f\n")
-    if value.isascii() and value.isprintable():
-        return value if "  " not in value else " ".join(value.split())
-    if (proposal := mended_encoding(value)) != value:
-        raise Broken("was read once in the wrong encoding", f"Did you mean `{proposal}`?")
-    if "\ufffd" in value:
-        raise Broken("has lost a character (�)", "Type it again")
-    if CONTROLS.search(value):
-        raise Broken("contains a line break or another control character", "Type it again on one line")
-    value = unicodedata.normalize("NFC", " ".join(value.split()))
-    if not value.isprintable():
-        raise Broken("contains a character that cannot be seen", "Type it again")
-    return value
+    return clean(value)
 
 
 def code(value: str) -> str:
@@ -150,12 +134,6 @@ def doubts(value: str) -> Iterator[Broken]:
         yield Broken("is a SIRET of Monaco, which no control digit protects", "Check it by eye")
 
 
-def mended_encoding(value: str) -> str:
-    """`SociÃ©tÃ©` is UTF-8 that was read as Windows-1252: gives `Société`; anything else is given back as it is."""
-    mended = _MISREAD.sub(_reread, value)
-    return mended if mended == value else mended_encoding(mended)
-
-
 def _digits(number: str, length: int, name: str) -> None:
     if SHORTENED_BY_EXCEL.fullmatch(number):
         raise Broken(
@@ -174,24 +152,3 @@ def _digits(number: str, length: int, name: str) -> None:
         raise Broken(f"has {len(number)} digits; a {name} has {length}", "Copy it again")
     if not number.strip("0"):
         raise Broken(f"is all zeros, which is no {name}", "Give the real number")
-
-
-def _as_1252(byte: int) -> str:
-    character = bytes([byte]).decode("cp1252", errors="replace")
-    return chr(byte) if character == "\ufffd" else character
-
-
-_BYTE_OF = {_as_1252(byte): byte for byte in range(0x80, 0x100)}
-_LEADS = "".join(character for character, byte in _BYTE_OF.items() if 0xC2 <= byte <= 0xF4)
-_FOLLOWS = "".join(character for character, byte in _BYTE_OF.items() if byte < 0xC0)
-_MISREAD = re.compile(f"[{re.escape(_LEADS)}][{re.escape(_FOLLOWS)}]{{1,3}}")
-
-
-def _reread(match: re.Match[str]) -> str:
-    """What the misread characters were; only if that is a character of Western texts, so that `CAFÉ »` stays."""
-    try:
-        meant = bytes(_BYTE_OF[character] for character in match[0]).decode()
-    except UnicodeDecodeError:
-        return match[0]
-    western = all(c <= "\u017f" or "\u2010" <= c <= "\u20ac" or c == "\ufeff" for c in meant)
-    return meant if western else match[0]

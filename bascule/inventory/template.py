@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, Literal
 
-from bascule.inventory.problems import unwritable
+from bascule.inventory.refusing import unwritable
 from bascule.inventory.rows import ROWS, CabinetRow, InventoryRow, french
 from bascule.inventory.rules import CONNECTORS, EXAMPLE_CODES, LANGUAGES, time_zones
 from bascule.inventory.sample import example_siren, example_siret

@@ -19,11 +19,12 @@ from pydantic import (
 )
 
 from bascule.inventory import rules
-from bascule.inventory.cells import Cell, Document, Tree, first_cell
-from bascule.inventory.parsing import folded
-from bascule.inventory.problems import Broken, Problem, did_you_mean
+from bascule.inventory.document import Document, Tree, first_cell
 from bascule.inventory.rows import Text
 from bascule.model import Outcome
+from bascule.tables.cells import Cell
+from bascule.tables.problems import Broken, Problem, did_you_mean
+from bascule.tables.text import folded
 
 REST = "rest"
 LISTS = ("days", "blackout", "ramp")

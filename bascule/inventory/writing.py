@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from bascule.inventory.problems import unwritable
 from bascule.inventory.reading import Inventory
+from bascule.inventory.refusing import unwritable
 from bascule.inventory.rows import ROWS, row_of
 from bascule.inventory.waves import flat, flat_columns
 

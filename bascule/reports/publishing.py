@@ -12,10 +12,6 @@ from pathlib import Path
 import pandas as pd
 
 from bascule.errors import BasculeError
-from bascule.inventory.cells import Cell
-from bascule.inventory.from_csv import read_csv
-from bascule.inventory.opening import content_of, text_of
-from bascule.inventory.problems import Broken
 from bascule.inventory.rules import code
 from bascule.ledger import Ledger
 from bascule.reports.frames import (
@@ -27,10 +23,16 @@ from bascule.reports.frames import (
 )
 from bascule.reports.status import WaveStatus, status_of
 from bascule.reports.summary import summary
+from bascule.tables.cells import Cell
+from bascule.tables.from_csv import read_csv
+from bascule.tables.opening import Accepted, content_of, text_of
+from bascule.tables.problems import Broken, Problem
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What Excel takes for the beginning of a formula, or strips before it looks for one."""
 LONGEST_NAME = 80
+FAILED = Accepted(bytes=20 * 1024**2, rows=20_000, endings=".csv", if_empty="Take it from the run folder again")
+"""What is read of a failed.csv."""
 
 
 class ReportNotWritten(BasculeError):
@@ -78,14 +80,14 @@ def publish(ledger: Ledger, wave: str, out: Path, run: str | None = None) -> Pub
 
 def read_failed(path: Path) -> tuple[str, ...]:
     """The codes of a failed.csv in its order, also after Excel saved it in its own way. Raises NotAFailedFile."""
+    problems: list[Problem] = []
     try:
-        document = read_csv(text_of(content_of(path)), str(path), "failed")
+        table = read_csv(text_of(content_of(path, FAILED)), str(path), problems, at_most=FAILED.rows)
     except Broken as broken:
         raise NotAFailedFile(f"{path}: {broken.rule}", remedy="give the failed.csv of a run folder") from None
-    if document.problems:
-        first = document.problems[0]
+    if problems:
+        first = problems[0]
         raise NotAFailedFile(f"{path}: line {first.line}: {first.rule}", remedy=first.fix)
-    table = document.tables["failed"]
     if "code" not in table.headers:
         raise NotAFailedFile(
             f"{path}: line {table.header_line}: no column `code`",

@@ -12,7 +12,8 @@ from pathlib import Path
 import openpyxl
 import pytest
 
-from bascule.inventory import InventoryRefused, Problem, read_inventory, sample, write_inventory
+from bascule.inventory import InventoryRefused, read_inventory, sample, write_inventory
+from bascule.tables.problems import Problem
 
 HEADER = "code,name,siren,entity,admin_email,default_profile,default_group"
 ROW = "C0001,Cabinet,732829320,E1,a@b.example,Manager,G"

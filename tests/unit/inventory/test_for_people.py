@@ -12,12 +12,9 @@ import pytest
 
 from bascule.inventory import (
     InventoryRefused,
-    Problem,
     annotate,
-    as_json,
     diff,
     read_inventory,
-    render,
     sample,
     schema,
     schema_text,
@@ -27,6 +24,7 @@ from bascule.inventory import (
 from bascule.inventory.rows import ROWS
 from bascule.inventory.template import IN_FRENCH, In
 from bascule.model import Invitation
+from bascule.tables.problems import Problem, as_json, render
 
 ROOT = Path(__file__).parents[3]
 

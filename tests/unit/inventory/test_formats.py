@@ -10,10 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bascule.inventory import Inventory, InventoryRefused, WaveSettings, read_inventory, render, sample, write_inventory
+from bascule.inventory import Inventory, InventoryRefused, WaveSettings, read_inventory, sample, write_inventory
 from bascule.inventory.rows import CabinetRow, french
 from bascule.inventory.rules import text
 from bascule.model import Assignment, Cabinet, Invitation, System
+from bascule.tables.problems import render
 
 ENGLISH = "code,name,siren,entity,admin_email,default_profile,default_group"
 FRENCH = "Code cabinet;RAISON SOCIALE;Siren;Entité;E-mail AdminSage;Profil par défaut;groupe_par_defaut"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bascule.inventory import Inventory, InventoryRefused, Problem, read_inventory, render
-from bascule.inventory.rules import mended_encoding
+from bascule.inventory import Inventory, InventoryRefused, read_inventory
 from bascule.model import System
+from bascule.tables.problems import Problem, render
+from bascule.tables.text import mended_encoding
 
 GOOD = {
     "code": "C0001",

@@ -11,11 +11,11 @@ from bascule.inventory import (
     InventoryRefused,
     WaveSettings,
     read_inventory,
-    render,
     sample,
     unsupported,
     write_inventory,
 )
+from bascule.tables.problems import render
 
 OF_THE_INTERFACE = """
 waves:

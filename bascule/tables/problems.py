@@ -8,15 +8,11 @@ import functools
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Literal
-
-from bascule.errors import BasculeError
 
 Level = Literal["error", "warning"]
 
 SHOWN_VALUE = 60
-SHOWN_PROBLEMS = 50
 NEIGHBOURS = 50
 
 
@@ -48,19 +44,6 @@ class Broken(ValueError):
         super().__init__(rule)
         self.rule = rule
         self.fix = fix
-
-
-class InventoryRefused(BasculeError):
-    """The inventory is refused: nothing runs and nothing is stored while one of its errors stands."""
-
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__(render(self.problems, at_most=SHOWN_PROBLEMS), remedy="Mend the file and check it again.")
-
-
-def unwritable(path: Path, endings: str) -> InventoryRefused:
-    rule = f"files ending in `{path.suffix}` are not written here"
-    return InventoryRefused([Problem(str(path), None, None, None, rule, f"Let it end in {endings}")])
 
 
 def render(problems: Iterable[Problem], at_most: int | None = None) -> str:

@@ -7,8 +7,8 @@ import io
 import re
 from collections.abc import Iterator
 
-from bascule.inventory.cells import MAX_COLUMNS, MAX_ROWS, Cell, Document, Row, Table
-from bascule.inventory.problems import Broken, Problem
+from bascule.tables.cells import MAX_COLUMNS, Cell, Row, Table
+from bascule.tables.problems import Broken, Problem
 
 DELIMITERS = ",;\t"
 MAX_LINE = 100_000
@@ -16,12 +16,12 @@ MAX_LINE = 100_000
 Record = tuple[int, list[str]]
 
 
-def read_csv(text: str, file: str, section: str) -> Document:
+def read_csv(text: str, file: str, problems: list[Problem], *, at_most: int) -> Table:
+    """The rows that have as many fields as the header; the others are added to `problems`. Raises Broken."""
     longest = max(map(len, text.splitlines()), default=0)
     if longest > MAX_LINE:
         raise Broken(f"has a line of {longest:,} characters; at most {MAX_LINE:,} are read", "Check what the file is")
-    document = Document(file)
-    records = _records(text, document)
+    records = _records(text, file, problems)
     header_line, headers = next(records, (1, []))
     if len(headers) > MAX_COLUMNS:
         raise Broken(f"has {len(headers):,} columns; at most {MAX_COLUMNS} are read", "Check the delimiter")
@@ -31,8 +31,8 @@ def read_csv(text: str, file: str, section: str) -> Document:
         headers.pop()
     table = Table(file, None, header_line, tuple(headers), [])
     for line, record in records:
-        if len(table.rows) == MAX_ROWS:
-            raise Broken(f"has more than {MAX_ROWS:,} rows", "Split the file")
+        if len(table.rows) == at_most:
+            raise Broken(f"has more than {at_most:,} rows", "Split the file")
         while len(record) > len(headers) and not record[-1].strip():
             record.pop()
         if len(record) == len(headers):
@@ -40,12 +40,11 @@ def read_csv(text: str, file: str, section: str) -> Document:
         else:
             rule = f"the row has {len(record)} fields where the header has {len(headers)}"
             fix = "Add or remove delimiters, or quote the field that contains one"
-            document.problems.append(Problem(file, line, None, None, rule, fix))
-    document.tables[section] = table
-    return document
+            problems.append(Problem(file, line, None, None, rule, fix))
+    return table
 
 
-def _records(text: str, document: Document) -> Iterator[Record]:
+def _records(text: str, file: str, problems: list[Problem]) -> Iterator[Record]:
     """Records that are not blank, each with the line on which it begins, up to the first that cannot be parsed."""
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=_delimiter(text), strict=True)
@@ -62,7 +61,7 @@ def _records(text: str, document: Document) -> Iterator[Record]:
         unclosed = "unexpected end" in str(error) or "field larger" in str(error)
         rule = "a quotation mark is opened here and not closed" if unclosed else f"cannot be parsed as CSV: {error}"
         fix = 'Close it, or double it (`""`) where it belongs to the text; the lines after it were not read'
-        document.problems.append(Problem(document.file, begins, None, None, rule, fix))
+        problems.append(Problem(file, begins, None, None, rule, fix))
 
 
 def _delimiter(text: str) -> str:

@@ -1,15 +1,19 @@
-"""What a file says before any rule is applied: text in cells, each with its place."""
+"""An inventory's file before any rule is applied: which rows stand in which of its parts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bascule.inventory.problems import Broken, Problem
+from bascule.tables.cells import Cell, Row, Table
+from bascule.tables.opening import Accepted
+from bascule.tables.problems import Problem
 
-MAX_FILE = 20 * 1024 * 1024
-MAX_ROWS = 20_000
-MAX_COLUMNS = 100
-MAX_CELL = 1_000
+ACCEPTED = Accepted(
+    bytes=20 * 1024**2,
+    rows=20_000,
+    endings=".csv, .xlsx or .yaml",
+    if_empty="Start from `bascule inventory template`",
+)
 
 ANNOTATION = "problems"
 """The column and the sheet that an annotated copy adds. They are not read, so that a mended copy can be."""
@@ -24,14 +28,6 @@ SECTIONS = {
 """The parts of an inventory, with the names that a sheet or a YAML key may bear."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    text: str
-    line: int
-    broken: Broken | None = None
-    """Why the reader already knows that the cell cannot be used, such as a formula."""
-
-
 Tree = Cell | list["Tree"] | dict[str, "Tree"]
 """What YAML says: every scalar is text, so that neither `0123` nor `no` is taken for something else."""
 
@@ -43,24 +39,6 @@ def first_cell(tree: Tree) -> Cell | None:
             return None
         tree = next(iter(tree.values())) if isinstance(tree, dict) else tree[0]
     return tree
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    line: int
-    headers: tuple[str, ...]
-    cells: list[Cell]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows under headers. In YAML every row brings its own, and `header_line` is None."""
-
-    file: str
-    sheet: str | None
-    header_line: int | None
-    headers: tuple[str, ...]
-    rows: list[Row]
 
 
 @dataclass(slots=True)
