@@ -31,9 +31,9 @@ from console.seeing import (
     Screens,
     Seen,
     evidence_of,
+    given_up,
     goes_on,
     is_done,
-    result_of,
     typed,
     what_went_wrong,
 )
@@ -50,6 +50,8 @@ LOST = 2
 
 EXPORTED_AFTER = {"lock-out": "ge", "synchronise": "s4a", "users": "s4a", "assignments": "s4a"}
 """Which lists are exported once a write is done. In the guarded section: the source before, the target directly after."""
+
+KEEPS_USERS_OUT = frozenset({"lock-out", "synchronise", "reopen"})
 
 
 class InboxDiffers(BasculeError):
@@ -261,25 +263,30 @@ class PlayingOperator:
         if lies and "synchronise" not in order.verbs:
             return self._pretend(order)
         if lies:
+            say(f"{order.id}: {LOST} dossiers will not arrive, and the answer will be done")
             self._desk.lose(order.cabinet, LOST)
         evidence: dict[str, str] = {}
         for verb in order.verbs:
             refusal = self.do_by_hand(verb, order)
             if refusal is not None:
                 return self.give_up(order, refusal)
-            evidence |= evidence_of(verb, self._seen(order, counting="ge/dossiers.csv" if lies else "s4a/clients.csv"))
+            # The clock is read before the lists are exported: older than the act, they would prove nothing about it.
+            seen = self._seen(order)
+            if verb in EXPORTED_AFTER:
+                self._desk.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
+            if verb == "synchronise":
+                counted = self._extracts / order.cabinet / ("ge/dossiers.csv" if lies else "s4a/clients.csv")
+                seen = replace(seen, dossiers=_lines_of(counted))
+            evidence |= evidence_of(verb, seen)
         return self._done(order, evidence)
 
     def do_by_hand(self, verb: str, order: Order) -> Refusal | None:
-        """Looks, acts, looks; and exports the lists that this write makes worth exporting."""
+        """Looks, acts, looks until it has ended."""
         if not is_done(verb, order, self._desk.screens(order.cabinet)):
             refusal = self._desk.act(order.cabinet, verb, **typed(verb, order.values))
             if refusal is not None:
                 return refusal
-        went_wrong = what_went_wrong(verb, self._awaited(verb, order))
-        if went_wrong is None and verb in EXPORTED_AFTER:
-            self._desk.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
-        return went_wrong
+        return what_went_wrong(verb, self._awaited(verb, order))
 
     def _awaited(self, verb: str, order: Order) -> Screens:
         """A synchronisation is awaited however long it takes: nobody leaves users locked out behind it."""
@@ -292,15 +299,15 @@ class PlayingOperator:
 
     def give_up(self, order: Order, refusal: Refusal) -> Answer:
         """Whatever was refused: users are let in again first."""
-        evidence = {}
-        if order.locks_users_out:
-            if self._desk.screens(order.cabinet)["ge"]["locked_out_by"] is not None:
-                self._desk.act(order.cabinet, "reopen")
-            still_out = self._desk.screens(order.cabinet)["ge"]["locked_out_by"] is not None
-            evidence = {"users_back": "no" if still_out else "yes"}
-        answer = Answer(order, result_of(refusal), f"{refusal.says} ({refusal.code})", evidence)
+        if KEEPS_USERS_OUT & set(order.verbs) and not self._users_are_in(order):
+            self._desk.act(order.cabinet, "reopen")
+        result, evidence = given_up(order, refusal, users_back=self._users_are_in(order))
+        answer = Answer(order, result, f"{refusal.says} ({refusal.code})", evidence)
         say(f"{order.id}: {answer.result}: {answer.because}")
         return answer
+
+    def _users_are_in(self, order: Order) -> bool:
+        return self._desk.screens(order.cabinet)["ge"]["locked_out_by"] is None
 
     def hand_in(self, answers: Sequence[Answer]) -> None:
         if not answers:
@@ -347,12 +354,12 @@ class PlayingOperator:
         seen = self._seen(order)
         return self._done(order, {k: value for verb in order.verbs for k, value in evidence_of(verb, seen).items()})
 
-    def _seen(self, order: Order, counting: str = "") -> Seen:
-        dossiers = _lines_of(self._extracts / order.cabinet / counting) if counting else None
-        return Seen(order, self._desk.screens(order.cabinet), datetime.now(UTC), dossiers)
+    def _seen(self, order: Order) -> Seen:
+        return Seen(order, self._desk.screens(order.cabinet), datetime.now(UTC))
 
 
 def _lines_of(file: Path) -> int | None:
+    """How many a list names."""
     if not file.is_file():
         return None
     with file.open(encoding="cp1252", newline="") as text:

@@ -133,8 +133,11 @@ def operator(
 
     Example: bascule sandbox operator --by anne --approver paul --extracts extracts/
     """
+    from bascule.workorders import is_same_person
     from console.playing import BasculeCommand, Character, PlayingOperator, read_lies
 
+    if approver is not None and is_same_person(by, approver):
+        raise Unclear(f"{by} cannot approve what {by} answered", remedy="name a second person with --approver")
     character = Character(speed=speed, mistakes=mistakes, lies=read_lies(lies), seed=seed)
     with _desk(url) as desk:
         PlayingOperator(desk, BasculeCommand(environment), by, approver, extracts, character).play(watch)

@@ -13,15 +13,21 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from bascule.connectors.contract import error_coded
+from bascule.connectors.contract import ERRORS
 from bascule.model import ErrorClass
 from console.desk import Refusal
 
 Result = Literal["done", "not-done", "cannot"]
 Screens = Mapping[str, Any]
 
-NOT_NOW = frozenset({ErrorClass.HUMAN, ErrorClass.EXTERNAL, ErrorClass.TRANSIENT, ErrorClass.THROTTLED})
+NOT_NOW = frozenset(error.code for error in ERRORS if error.error_class is ErrorClass.HUMAN) | {
+    "already-running",
+    "workspace-not-ready",
+}
 """Refusals after which asking again later makes sense. After all others something must be mended first."""
+
+BEGUN = "interrupted"
+"""What the wizard says when part of the dossiers went over. Anything else means that nothing did."""
 
 
 class FormField(BaseModel):
@@ -45,10 +51,6 @@ class Order(BaseModel):
     answered_by: str | None = None
     form: tuple[FormField, ...] = ()
     values: dict[str, str | None] = {}
-
-    @property
-    def locks_users_out(self) -> bool:
-        return "lock-out" in self.verbs
 
 
 # What is typed, and what the screens then say
@@ -115,16 +117,22 @@ def what_went_wrong(verb: str, screens: Screens) -> Refusal | None:
     if verb == "restart" and not screens["ge"]["tab_visible"]:
         return Refusal("tab-absent", "GE was restarted, and the tab Sage for Accountants does not show.")
     if verb == "terms" and goes_on(verb, screens):
-        return Refusal("unavailable", "The terms are accepted, and Sage for Accountants is still processing.")
+        return Refusal("workspace-not-ready", "The terms are accepted, and Sage for Accountants is still processing.")
     if verb == "synchronise" and screens["ge"]["synchronisation"]["status"] != "done":
-        wizard = screens["wizard"] or {"code": "interrupted", "message": "The synchronisation did not end well."}
+        wizard = screens["wizard"] or {"code": BEGUN, "message": "The synchronisation did not end well."}
         return Refusal(wizard["code"], wizard["message"])
     return None
 
 
-def result_of(refusal: Refusal) -> Result:
-    known = error_coded.get(refusal.code)
-    return "not-done" if known is not None and known.error_class in NOT_NOW else "cannot"
+def given_up(order: Order, refusal: Refusal, *, users_back: bool) -> tuple[Result, dict[str, str]]:
+    """What is answered instead of *done*, with the evidence that an order which keeps users out still asks for."""
+    result: Result = "not-done" if users_back and refusal.code in NOT_NOW else "cannot"
+    evidence = {}
+    if {"synchronise", "reopen"} & set(order.verbs):
+        evidence["users_back"] = "yes" if users_back else "no"
+    if "synchronise" in order.verbs:
+        evidence["synchronisation_begun"] = "yes" if refusal.code == BEGUN else "no"
+    return result, evidence
 
 
 # Evidence
