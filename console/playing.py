@@ -24,7 +24,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from bascule.connectors.contract import verb_named
 from bascule.errors import BasculeError
-from console.desk import Desk, Refusal
 from console.seeing import (
     Order,
     Result,
@@ -38,12 +37,15 @@ from console.seeing import (
     what_went_wrong,
 )
 from console.telling import say
+from console.workplace import Refusal, Workplace
 
 LOOKS_AGAIN = 0.05
 """Seconds between two looks at a screen on which something goes on."""
 
 PATIENCE = 20.0
 """Seconds that Sage may take to validate an AdminSage or to open a workspace, before the order is answered not-done."""
+
+FIRST_COLUMNS = ("order", "result", "because")
 
 LOST = 2
 """Dossiers that do not arrive where the operator says that all did."""
@@ -196,9 +198,11 @@ _orders = TypeAdapter(list[Order])
 
 
 def write_answers(answers: Iterable[Answer], file: Path) -> None:
-    """One line an order, one column a piece of evidence."""
+    """One line an order, one column a piece of evidence that any of them may carry."""
+    answers = list(answers)
     rows = [{"order": a.order.id, "result": a.result, "because": a.because, **a.evidence} for a in answers]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    asked = [field.name for answer in answers for field in answer.order.form]
+    columns = list(dict.fromkeys([*FIRST_COLUMNS, *asked, *(name for row in rows for name in row)]))
     with file.open("w", encoding="utf-8", newline="") as text:
         writer = csv.DictWriter(text, columns, restval="")
         writer.writeheader()
@@ -221,14 +225,14 @@ class Round:
 class PlayingOperator:
     def __init__(
         self,
-        desk: Desk,
+        workplace: Workplace,
         bascule: BasculeCommand,
         by: str,
         approver: str | None,
         extracts: Path,
         character: Character,
     ) -> None:
-        self._desk = desk
+        self._workplace = workplace
         self._bascule = bascule
         self._by = by
         self._approver = approver
@@ -249,7 +253,7 @@ class PlayingOperator:
             time.sleep(every)
 
     def work_through_the_inbox(self) -> Round:
-        orders = self._bascule.inbox()
+        orders = [order for order in self._bascule.inbox() if not order.on_hold]
         answers = [self.work_on(order) for order in orders if order.state == "open"]
         self.hand_in(answers)
         approved = self.approve()
@@ -258,13 +262,13 @@ class PlayingOperator:
     def work_on(self, order: Order) -> Answer:
         time.sleep(self._character.speed)
         if not (self._extracts / order.cabinet / "ge").is_dir():
-            self._desk.export(order.cabinet, self._extracts, ["ge"])
+            self._workplace.export(order.cabinet, self._extracts, ["ge"])
         lies = self._character.lies.about(order, self._character.draw(order, "lie"))
         if lies and "synchronise" not in order.verbs:
             return self._pretend(order)
         if lies:
             say(f"{order.id}: {LOST} dossiers will not arrive, and the answer will be done")
-            self._desk.lose(order.cabinet, LOST)
+            self._workplace.lose(order.cabinet, LOST)
         evidence: dict[str, str] = {}
         for verb in order.verbs:
             refusal = self.do_by_hand(verb, order)
@@ -273,7 +277,7 @@ class PlayingOperator:
             # The clock is read before the lists are exported: older than the act, they would prove nothing about it.
             seen = self._seen(order)
             if verb in EXPORTED_AFTER:
-                self._desk.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
+                self._workplace.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
             if verb == "synchronise":
                 counted = self._extracts / order.cabinet / ("ge/dossiers.csv" if lies else "s4a/clients.csv")
                 seen = replace(seen, dossiers=_lines_of(counted))
@@ -282,8 +286,8 @@ class PlayingOperator:
 
     def do_by_hand(self, verb: str, order: Order) -> Refusal | None:
         """Looks, acts, looks until it has ended."""
-        if not is_done(verb, order, self._desk.screens(order.cabinet)):
-            refusal = self._desk.act(order.cabinet, verb, **typed(verb, order.values))
+        if not is_done(verb, order, self._workplace.screens(order.cabinet)):
+            refusal = self._workplace.act(order.cabinet, verb, **typed(verb, order.values))
             if refusal is not None:
                 return refusal
         return what_went_wrong(verb, self._awaited(verb, order))
@@ -292,7 +296,7 @@ class PlayingOperator:
         """A synchronisation is awaited however long it takes: nobody leaves users locked out behind it."""
         until = time.monotonic() + PATIENCE
         while True:
-            screens = self._desk.screens(order.cabinet)
+            screens = self._workplace.screens(order.cabinet)
             if not goes_on(verb, screens) or (verb != "synchronise" and time.monotonic() > until):
                 return screens
             time.sleep(LOOKS_AGAIN)
@@ -300,14 +304,14 @@ class PlayingOperator:
     def give_up(self, order: Order, refusal: Refusal) -> Answer:
         """Whatever was refused: users are let in again first."""
         if KEEPS_USERS_OUT & set(order.verbs) and not self._users_are_in(order):
-            self._desk.act(order.cabinet, "reopen")
+            self._workplace.act(order.cabinet, "reopen")
         result, evidence = given_up(order, refusal, users_back=self._users_are_in(order))
         answer = Answer(order, result, f"{refusal.says} ({refusal.code})", evidence)
         say(f"{order.id}: {answer.result}: {answer.because}")
         return answer
 
     def _users_are_in(self, order: Order) -> bool:
-        return self._desk.screens(order.cabinet)["ge"]["locked_out_by"] is None
+        return self._workplace.screens(order.cabinet)["ge"]["locked_out_by"] is None
 
     def hand_in(self, answers: Sequence[Answer]) -> None:
         if not answers:
@@ -320,7 +324,11 @@ class PlayingOperator:
     def approve(self) -> int:
         if self._approver is None:
             return 0
-        waiting = [o.id for o in self._bascule.inbox() if o.state == "to-approve" and o.answered_by != self._approver]
+        waiting = [
+            order.id
+            for order in self._bascule.inbox()
+            if order.state == "to-approve" and not order.on_hold and order.answered_by != self._approver
+        ]
         if waiting:
             self._bascule.approve(
                 waiting, self._approver, "Read the answer and its evidence; the screens show the same."
@@ -355,7 +363,7 @@ class PlayingOperator:
         return self._done(order, {k: value for verb in order.verbs for k, value in evidence_of(verb, seen).items()})
 
     def _seen(self, order: Order) -> Seen:
-        return Seen(order, self._desk.screens(order.cabinet), datetime.now(UTC))
+        return Seen(order, self._workplace.screens(order.cabinet), datetime.now(UTC))
 
 
 def _lines_of(file: Path) -> int | None:

@@ -13,7 +13,7 @@ from bascule.errors import BasculeError
 from console.telling import say
 
 if TYPE_CHECKING:
-    from console.desk import Desk
+    from console.workplace import Workplace
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -94,9 +94,9 @@ def export(
     """
     if bool(cabinet) == every:
         raise Unclear("Whose lists?", remedy="give --cabinet CODE, once or several times, or --all")
-    with _desk(url) as desk:
-        for code in cabinet or desk.codes():
-            written = desk.export(code, output)
+    with _workplace(url) as workplace:
+        for code in cabinet or workplace.codes():
+            written = workplace.export(code, output)
             typer.echo(f"{code}: {len(written)} lists in {output / code}")
 
 
@@ -139,15 +139,15 @@ def operator(
     if approver is not None and is_same_person(by, approver):
         raise Unclear(f"{by} cannot approve what {by} answered", remedy="name a second person with --approver")
     character = Character(speed=speed, mistakes=mistakes, lies=read_lies(lies), seed=seed)
-    with _desk(url) as desk:
-        PlayingOperator(desk, BasculeCommand(environment), by, approver, extracts, character).play(watch)
+    with _workplace(url) as workplace:
+        PlayingOperator(workplace, BasculeCommand(environment), by, approver, extracts, character).play(watch)
 
 
 @contextlib.contextmanager
-def _desk(url: str) -> Iterator[Desk]:
+def _workplace(url: str) -> Iterator[Workplace]:
     import httpx
 
-    from console.desk import Desk
+    from console.workplace import Workplace
 
     with httpx.Client(base_url=url, timeout=30) as client:
-        yield Desk(client)
+        yield Workplace(client)

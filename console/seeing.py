@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from bascule.connectors.contract import ERRORS
 from bascule.model import ErrorClass
-from console.desk import Refusal
+from console.workplace import Refusal
 
 Result = Literal["done", "not-done", "cannot"]
 Screens = Mapping[str, Any]
@@ -48,6 +48,7 @@ class Order(BaseModel):
     state: str
     verbs: tuple[str, ...]
     opened_at: AwareDatetime
+    on_hold: bool = False
     answered_by: str | None = None
     form: tuple[FormField, ...] = ()
     values: dict[str, str | None] = {}

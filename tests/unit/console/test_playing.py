@@ -16,7 +16,6 @@ from bascule import workorders
 from bascule.connectors.contract import VERBS
 from bascule.connectors.operator.forms import FORM_OF, EvidenceRefused, checked, fields_of
 from bascule.connectors.operator.sittings import IRREVERSIBLE, SITTINGS
-from console.desk import Refusal
 from console.playing import (
     Answer,
     BasculeCommand,
@@ -32,7 +31,8 @@ from console.playing import (
     write_answers,
 )
 from console.seeing import EVIDENCE, Order, Seen, evidence_of, given_up, goes_on, is_done, typed, what_went_wrong
-from tests.unit.console.at_the_desk import Place
+from console.workplace import Refusal
+from tests.unit.console.at_the_workplace import Place
 from tests.unit.sandbox.conftest import line
 
 ROAD = (("admin-sage",), *SITTINGS[:4], ("backup",), SITTINGS[4], ("users",), ("assignments",))
@@ -112,7 +112,7 @@ def as_told(order: workorders.WorkOrder) -> Order:
 
 
 def operator(place: Place, team: Team, tmp_path: Path, **character: Any) -> PlayingOperator:
-    return PlayingOperator(place.desk, team, "anne", "paul", tmp_path, Character(**character))
+    return PlayingOperator(place.workplace, team, "anne", "paul", tmp_path, Character(**character))
 
 
 def walk(place: Place, tmp_path: Path, *, until: str) -> None:
@@ -148,14 +148,14 @@ def test_the_source_is_exported_under_the_lock_out_and_the_target_before_users_a
     place, team = Place(), Team(SITTINGS[4])
     walk(place, tmp_path, until="lock-out")
     exported: list[tuple[str, bool, int]] = []
-    export = place.desk.export
+    export = place.workplace.export
 
     def watched(code: str, root: Path, systems: Any = ()) -> list[Path]:
         state = place.state()
         exported.append((*systems, state["ge"]["locked_out"], state["s4a"]["synchronise"]["times"]))
         return export(code, root, systems)
 
-    place.desk.export = watched  # type: ignore[method-assign]
+    place.workplace.export = watched  # type: ignore[method-assign]
     operator(place, team, tmp_path).work_through_the_inbox()
     assert exported == [("ge", True, 0), ("s4a", True, 1)]
     with (tmp_path / "C0001" / "s4a" / "clients.csv").open(encoding="cp1252", newline="") as text:
@@ -248,7 +248,7 @@ def test_a_mistake_that_bascule_takes_is_a_defect_that_is_told(tmp_path: Path) -
 
 def test_nobody_approves_what_they_answered_themselves(tmp_path: Path) -> None:
     team = Team(("admin-sage",))
-    PlayingOperator(Place().desk, team, "paul", None, tmp_path, Character()).work_through_the_inbox()
+    PlayingOperator(Place().workplace, team, "paul", None, tmp_path, Character()).work_through_the_inbox()
     assert team.orders[0].state is workorders.OrderState.TO_APPROVE
     assert operator(Place(), team, tmp_path).approve() == 0
 
@@ -385,11 +385,21 @@ def test_a_round_of_answers_is_one_file_with_a_column_a_piece_of_evidence(tmp_pa
         Answer(order("lock-out"), "not-done", "Léa, connected", {"users_back": "yes"}),
     ]
     write_answers(answers, tmp_path / "answers.csv")
-    assert (tmp_path / "answers.csv").read_text(encoding="utf-8").splitlines() == [
-        "order,result,because,sql_backup_at,users_back",
-        "C0001-backup,done,Done; both.,2026-12-01T12:00:00,",
-        'C0001-lock-out,not-done,"Léa, connected",,yes',
-    ]
+    with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as text:
+        first, second = csv.DictReader(text)
+    assert list(first)[:3] == ["order", "result", "because"]
+    assert {field.name for answer in answers for field in answer.order.form} | {"users_back"} == set(first) - {
+        "order",
+        "result",
+        "because",
+    }
+    assert {name: value for name, value in first.items() if value} == {
+        "order": "C0001-backup",
+        "result": "done",
+        "because": "Done; both.",
+        "sql_backup_at": "2026-12-01T12:00:00",
+    }
+    assert (second["because"], second["users_back"], second["sql_backup_at"]) == ("Léa, connected", "yes", "")
 
 
 @pytest.mark.parametrize(

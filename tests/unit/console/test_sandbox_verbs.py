@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from bascule.inventory import sample
-from console.desk import Desk, ListsNotWritten, NoSandbox, NotAtTheSandbox
 from console.sandbox_process import start_sandbox
-from tests.unit.console.at_the_desk import Place
+from console.workplace import ListsNotWritten, NoSandbox, NotAtTheSandbox, Workplace
+from tests.unit.console.at_the_workplace import Place
 from tests.unit.console.conftest import Bascule
 
 
@@ -56,8 +56,8 @@ def test_an_export_is_written_whole_dated_now_and_leaves_other_files_alone(tmp_p
     other = tmp_path / "C0001" / "ge" / "notes.txt"
     other.parent.mkdir(parents=True)
     other.write_text("mine", encoding="utf-8")
-    place.desk.export("C0001", tmp_path)
-    written = place.desk.export("C0001", tmp_path)
+    place.workplace.export("C0001", tmp_path)
+    written = place.workplace.export("C0001", tmp_path)
     assert [path for path in written if path.stat().st_mtime < before] == []
     assert sorted(path for path in other.parent.iterdir() if path != other) == sorted(written)
     assert other.read_text(encoding="utf-8") == "mine"
@@ -68,13 +68,13 @@ def test_an_export_is_written_whole_dated_now_and_leaves_other_files_alone(tmp_p
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "C0001").write_text("a file", encoding="utf-8")
     with pytest.raises(ListsNotWritten, match="C0001: Not a directory"):
-        Place().desk.export("C0001", tmp_path)
+        Place().workplace.export("C0001", tmp_path)
 
 
 @pytest.mark.parametrize("code", ["C001", "../../etc", "c0001", ""])
 def test_an_unknown_cabinet_is_named_and_nothing_is_written(tmp_path: Path, code: str) -> None:
     with pytest.raises(NotAtTheSandbox):
-        Place().desk.export(code, tmp_path / "lists")
+        Place().workplace.export(code, tmp_path / "lists")
     assert not (tmp_path / "lists").exists()
 
 
@@ -84,4 +84,4 @@ def test_an_unknown_cabinet_is_named_and_nothing_is_written(tmp_path: Path, code
 def test_another_server_is_no_sandbox(tmp_path: Path, answer: httpx.Response) -> None:
     client = httpx.Client(transport=httpx.MockTransport(lambda _: answer), base_url="http://elsewhere")
     with pytest.raises(NoSandbox, match="http://elsewhere"):
-        Desk(client).export("C0001", tmp_path)
+        Workplace(client).export("C0001", tmp_path)

@@ -41,7 +41,7 @@ class Refusal:
     says: str
 
 
-class Desk:
+class Workplace:
     """`client` has the sandbox's address as its base."""
 
     def __init__(self, client: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""A desk at a sandbox in this process, for tests of what people do there."""
+"""A workplace at a sandbox in this process, for tests of what people do there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from console.desk import Desk
+from console.workplace import Workplace
 from sandbox.app import create_app
 from tests.unit.sandbox.conftest import world
 
@@ -25,12 +25,12 @@ class InThisProcess(httpx.BaseTransport):
 
 
 class Place:
-    """A desk, and what testers may ask of the same sandbox."""
+    """A workplace, and what testers may ask of the same sandbox."""
 
     def __init__(self, *codes: str, **scenario: Any) -> None:
         app = create_app(world(*codes), {"sync_seconds": 0.05, **scenario})
         self.tester = httpx.Client(transport=InThisProcess(app), base_url="http://sandbox")
-        self.desk = Desk(self.tester)
+        self.workplace = Workplace(self.tester)
 
     def faults(self, *faults: dict[str, Any]) -> None:
         answer = self.tester.put("/sandbox/faults", json={"sync_seconds": 0.05, "faults": list(faults)})
