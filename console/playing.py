@@ -5,6 +5,7 @@ It knows of Bascule what the commands `inbox --json`, `answer` and `approve` tel
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import random
@@ -253,11 +254,18 @@ class PlayingOperator:
             time.sleep(every)
 
     def work_through_the_inbox(self) -> Round:
-        orders = [order for order in self._bascule.inbox() if not order.on_hold]
+        orders = self._inbox()
         answers = [self.work_on(order) for order in orders if order.state == "open"]
         self.hand_in(answers)
-        approved = self.approve()
-        return Round(len(orders), Counter(answer.result for answer in answers), approved)
+        return Round(len(orders), Counter(answer.result for answer in answers), self.approve())
+
+    def _inbox(self) -> list[Order]:
+        """Less what is on hold, and less the cabinets of another place."""
+        orders, here = self._bascule.inbox(), set(self._workplace.codes())
+        elsewhere = sorted({order.cabinet for order in orders} - here)
+        if elsewhere:
+            say(f"Not at this sandbox, and left alone: {', '.join(elsewhere)}")
+        return [order for order in orders if order.cabinet in here and not order.on_hold]
 
     def work_on(self, order: Order) -> Answer:
         time.sleep(self._character.speed)
@@ -269,6 +277,14 @@ class PlayingOperator:
         if lies:
             say(f"{order.id}: {LOST} dossiers will not arrive, and the answer will be done")
             self._workplace.lose(order.cabinet, LOST)
+        try:
+            return self._worked_through(order, counting="ge/dossiers.csv" if lies else "s4a/clients.csv")
+        except (BasculeError, KeyboardInterrupt):
+            with contextlib.suppress(BasculeError):
+                self._let_in(order)
+            raise
+
+    def _worked_through(self, order: Order, counting: str) -> Answer:
         evidence: dict[str, str] = {}
         for verb in order.verbs:
             refusal = self.do_by_hand(verb, order)
@@ -279,8 +295,7 @@ class PlayingOperator:
             if verb in EXPORTED_AFTER:
                 self._workplace.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
             if verb == "synchronise":
-                counted = self._extracts / order.cabinet / ("ge/dossiers.csv" if lies else "s4a/clients.csv")
-                seen = replace(seen, dossiers=_lines_of(counted))
+                seen = replace(seen, dossiers=_lines_of(self._extracts / order.cabinet / counting))
             evidence |= evidence_of(verb, seen)
         return self._done(order, evidence)
 
@@ -303,12 +318,15 @@ class PlayingOperator:
 
     def give_up(self, order: Order, refusal: Refusal) -> Answer:
         """Whatever was refused: users are let in again first."""
-        if KEEPS_USERS_OUT & set(order.verbs) and not self._users_are_in(order):
-            self._workplace.act(order.cabinet, "reopen")
+        self._let_in(order)
         result, evidence = given_up(order, refusal, users_back=self._users_are_in(order))
         answer = Answer(order, result, f"{refusal.says} ({refusal.code})", evidence)
         say(f"{order.id}: {answer.result}: {answer.because}")
         return answer
+
+    def _let_in(self, order: Order) -> None:
+        if KEEPS_USERS_OUT & set(order.verbs) and not self._users_are_in(order):
+            self._workplace.act(order.cabinet, "reopen")
 
     def _users_are_in(self, order: Order) -> bool:
         return self._workplace.screens(order.cabinet)["ge"]["locked_out_by"] is None
@@ -324,11 +342,8 @@ class PlayingOperator:
     def approve(self) -> int:
         if self._approver is None:
             return 0
-        waiting = [
-            order.id
-            for order in self._bascule.inbox()
-            if order.state == "to-approve" and not order.on_hold and order.answered_by != self._approver
-        ]
+        answered = [order for order in self._inbox() if order.state == "to-approve"]
+        waiting = [order.id for order in answered if order.answered_by != self._approver]
         if waiting:
             self._bascule.approve(
                 waiting, self._approver, "Read the answer and its evidence; the screens show the same."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ from console.playing import (
     write_answers,
 )
 from console.seeing import EVIDENCE, Order, Seen, evidence_of, given_up, goes_on, is_done, typed, what_went_wrong
-from console.workplace import Refusal
+from console.workplace import ListsNotWritten, Refusal
 from tests.unit.console.at_the_workplace import Place
 from tests.unit.sandbox.conftest import line
 
@@ -251,6 +252,29 @@ def test_nobody_approves_what_they_answered_themselves(tmp_path: Path) -> None:
     PlayingOperator(Place().workplace, team, "paul", None, tmp_path, Character()).work_through_the_inbox()
     assert team.orders[0].state is workorders.OrderState.TO_APPROVE
     assert operator(Place(), team, tmp_path).approve() == 0
+
+
+def test_users_are_let_in_when_the_lists_cannot_be_written_under_the_lock_out(tmp_path: Path) -> None:
+    place, team = Place(), Team(SITTINGS[4])
+    walk(place, tmp_path, until="lock-out")
+    shutil.rmtree(tmp_path / "C0001" / "ge")
+    (tmp_path / "C0001" / "ge").mkdir()
+    (tmp_path / "C0001" / "ge" / "dossiers.csv").mkdir()
+    with pytest.raises(ListsNotWritten):
+        operator(place, team, tmp_path).work_through_the_inbox()
+    assert place.applied()[-2:] == ["lock-out", "reopen"]
+    assert team.orders[0].state is workorders.OrderState.OPEN
+
+
+def test_orders_on_hold_and_cabinets_of_another_place_are_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, elsewhere, on_hold = Place(), Team(("backup",), cabinet="C0002"), Team(("backup",))
+    assert operator(place, elsewhere, tmp_path).work_through_the_inbox().seen == 0
+    assert "C0002" in capsys.readouterr().err
+    on_hold.inbox = lambda: [order("backup", on_hold=True)]  # type: ignore[method-assign]
+    assert operator(place, on_hold, tmp_path).work_through_the_inbox().seen == 0
+    assert place.journal() == []
 
 
 # What the screens say
