@@ -6,22 +6,35 @@ import asyncio
 import contextlib
 import getpass
 import os
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bascule.connectors import Health, Remote
+from bascule.connectors.composed import ComposedRemote
+from bascule.connectors.contract import VERBS, verb_named
 from bascule.connectors.http import HttpRemote
+from bascule.connectors.operator.facts import changed_last
+from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Pace, RetryPolicy, Run
+from bascule.engine.decisions import sent_last
 from bascule.errors import BasculeError
-from bascule.inventory import Inventory
+from bascule.facts import View
+from bascule.inventory import Inventory, Window
 from bascule.inventory.stored import to_plain
-from bascule.ledger import Ledger, StoredInventory, this_process
-from bascule.model import Cabinet, System
+from bascule.ledger import Desk, EntryKind, Ledger, StoredInventory, this_process
+from bascule.model import Cabinet, Kind, System
 from bascule.reports import Published, publish
+from bascule.waves.window import opening
 from config.settings import PaceSettings, Settings, SystemSettings
 
-RemoteOf = Callable[[Cabinet, System], Remote]
+HTTP, OPERATOR, EXTRACTS = "http", "operator", "extracts"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
 
 
 class NotConfigured(BasculeError):
@@ -39,33 +52,79 @@ def ledger_url(settings: Settings) -> str:
 
 
 @contextlib.asynccontextmanager
-async def remotes(settings: Settings) -> AsyncIterator[RemoteOf]:
-    """One http remote a system, shared by all cabinets, closed at the end."""
+async def run_on(
+    settings: Settings, ledger: Ledger, *, wave: str, window: Window | None = None, clock: Callable[[], datetime] = now
+) -> AsyncIterator[Run]:
+    """A run of this process on a wave. Its remotes are shared by all cabinets, and closed at the end."""
+    run, who = uuid.uuid4().hex, current_user()
     async with contextlib.AsyncExitStack() as stack:
-        opened: dict[System, HttpRemote] = {}
-        for system in System:
-            chosen = settings.system(system)
-            if chosen.url is not None:
-                opened[system] = await stack.enter_async_context(_http(system, chosen))
+        http = {
+            system: await stack.enter_async_context(_http(system, chosen))
+            for system in System
+            if (chosen := settings.system(system)).url is not None
+        }
+        desk = Desk(ledger, clock)
+        asking = Asking(
+            wave=wave,
+            run=run,
+            who=who,
+            clock=clock,
+            lasts=timedelta(days=settings.orders.expire_days),
+            asks=lambda cabinet, verb: verb in _asked_for(settings, cabinet, verb_named[verb].system),
+            reads=lambda cabinet, system: connectors_of(settings, cabinet, system)[1],
+            window=lambda cabinet, at: opening(window, ZoneInfo(cabinet.timezone), at) if window else None,
+        )
+        extracts = _Extracts(settings, ledger, desk, clock)
+        put_together: dict[tuple[System, str, str], Remote] = {}
 
         def remote_of(cabinet: Cabinet, system: System) -> Remote:
-            refuse_what_is_not_wired(settings, cabinet, system)
-            return opened[system]
+            acts, reads = connectors_of(settings, cabinet, system)
+            if (system, acts, reads) not in put_together:
+                people = OperatorRemote(system, desk, asking)
+                by_word: dict[str, Remote] = {OPERATOR: people}
+                if system in http:
+                    by_word[HTTP] = http[system]
+                if EXTRACTS in (acts, reads):
+                    by_word[EXTRACTS] = extracts.remote(system)
+                asked_for = _asked_for(settings, cabinet, system)
+                put_together[system, acts, reads] = (
+                    by_word[acts]
+                    if acts == reads and not asked_for
+                    else ComposedRemote(
+                        system=system,
+                        acts=by_word[acts],
+                        reads=by_word[acts if reads == EXTRACTS else reads],
+                        reads_lists=by_word[reads],
+                        people=people,
+                        asks_for=asked_for,
+                    )
+                )
+            return put_together[system, acts, reads]
 
-        yield remote_of
+        yield Run(
+            id=run,
+            wave=wave,
+            who=who,
+            ledger=ledger,
+            owner=this_process(),
+            remote=remote_of,
+            pace=pace_of(settings.pace),
+            plays_person=settings.plays_person,
+            clock=clock,
+        )
 
 
-async def health_of(settings: Settings) -> tuple[Health, ...]:
-    """What each configured system answers when asked how it is."""
+async def health_of(settings: Settings, systems: Collection[System] = tuple(System)) -> tuple[Health, ...]:
+    """What each of these systems answers when asked how it is, where it has an address."""
     async with contextlib.AsyncExitStack() as stack:
         opened = [
-            await stack.enter_async_context(_http(s, settings.system(s))) for s in System if settings.system(s).url
+            await stack.enter_async_context(_http(s, settings.system(s))) for s in systems if settings.system(s).url
         ]
         return tuple(await asyncio.gather(*(remote.health() for remote in opened)))
 
 
-def refuse_what_is_not_wired(settings: Settings, cabinet: Cabinet, system: System) -> None:
-    """Raises NotConfigured unless this cabinet's system can be reached as the row or the environment says."""
+def connectors_of(settings: Settings, cabinet: Cabinet, system: System) -> tuple[str, str]:
+    """Who acts on this cabinet's system, and who reads it, as the row or else the environment says. Raises NotConfigured."""
     chosen = settings.system(system)
     connector = cabinet.connectors.get(system) or chosen.connector
     variable = f"BASCULE_{system.value.upper()}"
@@ -74,27 +133,65 @@ def refuse_what_is_not_wired(settings: Settings, cabinet: Cabinet, system: Syste
             f"{cabinet.code}: no connector for {system.value} in the environment {settings.environment}",
             remedy=f"name one in the inventory's column {system.value}, or set {variable}__CONNECTOR",
         )
-    if connector != "http":
-        raise NotConfigured(
-            f"{cabinet.code}: the connector {connector!r} for {system.value} is not available in this version",
-            remedy="use http",
-        )
-    if chosen.url is None:
+    acts, _, reads = connector.partition("+")
+    reads = reads or acts
+    if HTTP in (acts, reads) and chosen.url is None:
         raise NotConfigured(
             f"{cabinet.code}: the http connector for {system.value} has no address", remedy=f"set {variable}__URL"
         )
+    if EXTRACTS in (acts, reads) and system is System.MY_SAGE:
+        raise NotConfigured(
+            f"{cabinet.code}: My Sage exports no lists, so extracts cannot read it", remedy="use operator or http"
+        )
+    if reads == OPERATOR and (acts != OPERATOR or system is not System.MY_SAGE):
+        raise NotConfigured(
+            f"{cabinet.code}: {connector!r} for {system.value} leaves open who reads it: people are not asked for lists",
+            remedy="use operator+extracts (lists exported into a folder) or operator+http",
+        )
+    if acts == OPERATOR and not settings.operators:
+        raise NotConfigured(
+            f"{cabinet.code}: people are to be asked, and nobody may answer",
+            remedy=f"name operators in the environment {settings.environment}, or set BASCULE_OPERATORS",
+        )
+    return acts, reads
 
 
-def run_of(settings: Settings, *, wave: str, ledger: Ledger, remote: RemoteOf, who: str | None = None) -> Run:
-    return Run(
-        wave=wave,
-        who=who or current_user(),
-        ledger=ledger,
-        owner=this_process(),
-        remote=remote,
-        pace=pace_of(settings.pace),
-        plays_person=settings.plays_person,
+def _asked_for(settings: Settings, cabinet: Cabinet, system: System) -> frozenset[str]:
+    """The writes on this cabinet's system for which a person is asked: all where people act, else what only people may do."""
+    acts, _ = connectors_of(settings, cabinet, system)
+    return frozenset(
+        verb.name
+        for verb in VERBS
+        if verb.system is system and (acts == OPERATOR or (verb.kind is Kind.HUMAN and not settings.plays_person))
     )
+
+
+class _Extracts:
+    """Reads exported lists, and knows since when they are out of date: from what people said, and from what was sent."""
+
+    def __init__(self, settings: Settings, ledger: Ledger, desk: Desk, clock: Callable[[], datetime]) -> None:
+        self._settings = settings.extracts
+        self._ledger = ledger
+        self._desk = desk
+        self._clock = clock
+
+    def remote(self, system: System) -> Remote:
+        from bascule.connectors.extracts import ExtractsRemote, read_mapping
+
+        return ExtractsRemote(
+            system,
+            self._settings.root,
+            read_mapping(self._settings.mapping),
+            oldest=timedelta(hours=self._settings.oldest_hours),
+            not_before=self._changed,
+            clock=self._clock,
+        )
+
+    async def _changed(self, cabinet: Cabinet, view: View) -> tuple[datetime, str] | None:
+        orders = await self._desk.of(cabinet.code)
+        effects = self._ledger.histories([cabinet.code], [EntryKind.EFFECT])[cabinet.code]
+        changes = (changed_last(view, orders), sent_last(view, effects, {order.key for order in orders}))
+        return max((change for change in changes if change is not None), default=None)
 
 
 def pace_of(pace: PaceSettings) -> Pace:

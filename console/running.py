@@ -152,7 +152,7 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
     say_where(settings)
     with open_ledger(settings) as ledger:
         prepared = prepare(asked, settings, ledger)
-        asyncio.run(require_answers(settings))
+        asyncio.run(require_answers(settings, prepared))
         for name in prepared.ignored:
             say(f"warning: the wave's setting {name} is not enforced by this version")
         if not prepared.cabinets:
@@ -165,13 +165,12 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
 
 async def _foresee(prepared: Prepared, settings: Settings, ledger: Any, *, as_json: bool) -> int:
     from bascule.engine.foresee import foresee
-    from config.wiring import remotes, run_of
+    from config.wiring import run_on
     from console.telling import print_json
 
     histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
     told = []
-    async with remotes(settings) as remote:
-        run = run_of(settings, wave=prepared.wave, ledger=ledger, remote=remote)
+    async with run_on(settings, ledger, wave=prepared.wave, window=prepared.window) as run:
         for cabinet in prepared.cabinets:
             steps = await foresee(run, cabinet, histories[cabinet.code])
             told.append(

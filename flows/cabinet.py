@@ -29,5 +29,5 @@ async def migrate_cabinet(
     settings = read_settings(environment)
     with open_ledger(settings) as ledger:
         prepared = prepare(Asked(wave=wave, rerun=True, cabinets=(code,), because=because), settings, ledger)
-        await require_answers(settings)
+        await require_answers(settings, prepared)
         return shown(await carry_out_wave(prepared, settings, ledger, watching()))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bascule.errors import BasculeError
-from bascule.inventory import Inventory, WaveSettings, read_inventory, unsupported
+from bascule.inventory import Inventory, WaveSettings, Window, read_inventory, unsupported
 from bascule.inventory.stored import from_plain
-from bascule.ledger import Ledger
+from bascule.ledger import EntryKind, Ledger
 from bascule.model import Cabinet, System
 from bascule.reports import status_of
 from bascule.waves.choosing import in_wave, selected, wave_of
 from config.settings import Settings
-from config.wiring import health_of, refuse_what_is_not_wired
+from config.wiring import HTTP, connectors_of, health_of
 
 ENFORCED = frozenset({"concurrency"})
 """Settings of a wave that this version keeps. The others are refused by name, unless people accept that."""
@@ -54,6 +54,9 @@ class Prepared:
     cabinets: tuple[Cabinet, ...]
     """Those that this run takes up."""
     slots: int
+    window: Window | None = None
+    over_http: frozenset[System] = frozenset()
+    """The systems that these cabinets are read from, or acted on, by an http agent."""
     ignored: tuple[str, ...] = ()
     """Settings of the wave that nothing enforces yet."""
     because: str = ""
@@ -73,14 +76,16 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
             remedy="take them out of the wave's settings, or accept that with --ignore-unsupported",
         )
     cabinets = _selected(asked, planned, ledger, wave)
-    for cabinet in cabinets:
-        for system in System:
-            refuse_what_is_not_wired(settings, cabinet, system)
+    over_http = {
+        system for cabinet in cabinets for system in System if HTTP in connectors_of(settings, cabinet, system)
+    }
     return Prepared(
         wave=wave,
         inventory=inventory,
         planned=planned,
         cabinets=cabinets,
+        window=of_wave.window,
+        over_http=frozenset(over_http),
         slots=asked.concurrency or of_wave.concurrency or settings.concurrency,
         ignored=ignored,
         because=asked.because,
@@ -93,9 +98,9 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
     )
 
 
-async def require_answers(settings: Settings) -> None:
-    """Every system answers. Asked before a run begins; while it runs, silence is a cabinet's affair."""
-    silent = [health for health in await health_of(settings) if not health.ok]
+async def require_answers(settings: Settings, prepared: Prepared) -> None:
+    """Every system that is reached over HTTP answers. Asked before a run begins; while it runs, silence is a cabinet's affair."""
+    silent = [health for health in await health_of(settings, prepared.over_http) if not health.ok]
     if silent:
         first = silent[0]
         where = settings.system(first.system).url
@@ -113,7 +118,13 @@ def _inventory(asked: Asked, ledger: Ledger) -> Inventory:
         raise NotReady(
             "The ledger holds no inventory yet", remedy="bascule inventory import FILE, or bascule run --inventory FILE"
         )
-    return from_plain(stored.content)
+    newest = from_plain(stored.content)
+    if asked.wave is None or in_wave(newest.cabinets, asked.wave):
+        return newest
+    # The newest version is of other waves: this one is taken from the version that it was last run with.
+    began = ledger.of_wave(asked.wave, [EntryKind.RUN_BEGAN])
+    of_wave = ledger.inventory(str(began[-1].evidence.get("inventory"))) if began else None
+    return from_plain(of_wave.content) if of_wave is not None else newest
 
 
 def _selected(asked: Asked, planned: Sequence[Cabinet], ledger: Ledger, wave: str) -> tuple[Cabinet, ...]:

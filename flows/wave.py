@@ -14,7 +14,7 @@ from bascule.engine import Conducted, conduct, opening, pay_what_is_owed
 from bascule.ledger import Ledger
 from bascule.model import Lifecycle, Outcome
 from config.settings import Settings, read_settings
-from config.wiring import open_ledger, remotes, run_of, stored_version
+from config.wiring import open_ledger, run_on, stored_version
 from flows.interrupt import interruptible
 from flows.preparing import Asked, Prepared, prepare, require_answers
 from flows.stored import until_stored
@@ -72,7 +72,7 @@ async def migrate_wave(
     before = brake.started
     with open_ledger(settings) as ledger:
         prepared = prepare(asked, settings, ledger)
-        await require_answers(settings)
+        await require_answers(settings, prepared)
         conducted = await carry_out_wave(prepared, settings, ledger, watch)
     await brake.let_go()
     watch.folder = await publish_wave(prepared.wave, environment=environment)
@@ -82,8 +82,7 @@ async def migrate_wave(
 
 async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger, watch: Watch) -> Conducted:
     with interruptible() as stop:
-        async with remotes(settings) as remote:
-            run = run_of(settings, wave=prepared.wave, ledger=ledger, remote=remote)
+        async with run_on(settings, ledger, wave=prepared.wave, window=prepared.window) as run:
             run.stop = stop
             run.progress = watch.goes_on
             watch.prepared = prepared

@@ -73,9 +73,12 @@ class Remote(Protocol):
     5. Where a person is asked, `act` returns at once with an operation that is *awaited*, and one key asks once.
     """
 
-    system: System
-    live: bool
-    """Whether looking again within minutes may show something new: not where it is people and files that tell."""
+    @property
+    def system(self) -> System: ...
+
+    @property
+    def live(self) -> bool:
+        """Whether looking again within minutes may show something new: not where it is people and files that tell."""
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         """Whether a person is asked for this write."""

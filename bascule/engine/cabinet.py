@@ -206,14 +206,14 @@ class CabinetRun:
 
     def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
-        together = self._together(step)
+        together = [one for one in self._together(step) if one.name not in facts.again]
         if step.kind is Kind.HUMAN and not self.run.plays_person and not self._asks(act.verb):
             return Doubt(
                 State.WAITING, f"a person must do this: {step.says}", ErrorClass.HUMAN, "do it by hand, then re-run"
             )
         if again:
             return None
-        for one in (act, *(other for later in together[1:] for other in later.acts)):
+        for one in chain.from_iterable(step.acts for step in together):
             if one.never_while is not None and one.never_while.holds(facts):
                 return Doubt(State.UNKNOWN, one.never_while.why_not(facts), ErrorClass.EXTERNAL, one.never_while.remedy)
         order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from bascule.connectors import OperationStatus
+from bascule.connectors.contract import VERBS
+from bascule.facts import View
 from bascule.ledger import Entry, EntryKind, orders_of
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
@@ -166,6 +168,17 @@ def claimed(steps: Iterable[Step], history: History) -> WorkOrder | None:
             if order is not None and order.answer is not None and not any(at >= order.answer.at for at in settled):
                 return order
     return None
+
+
+def sent_last(view: View, effects: Iterable[Entry], asked: Collection[str]) -> tuple[datetime, str] | None:
+    """When a write that a remote carried out last changed this list, and which. `asked`: keys for which people were asked instead."""
+    changing = {verb.name for verb in VERBS if view in verb.changes}
+    done = [
+        entry
+        for entry in effects
+        if entry.verb in changing and entry.key not in asked and entry.evidence.get("answer") == Answer.SUCCEEDED
+    ]
+    return max(((entry.at, f"{entry.verb} was done at {entry.at:%Y-%m-%d %H:%M} UTC") for entry in done), default=None)
 
 
 def in_words(order: WorkOrder) -> str:

@@ -15,7 +15,7 @@ from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
 from bascule.ledger import Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, State
-from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
+from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
 
 log = logging.getLogger("bascule.engine")
 
@@ -103,6 +103,11 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
                 if task.result().state is State.DONE:
                     done.add(step.name)
 
+    if cabinet_run.is_in_a_persons_hands([step_named(REOPEN)]):
+        # Somebody was asked to let users in: nobody is kept out anew before that is settled.
+        await let_users_in(cabinet_run, perform, done)
+        if cabinet_run.is_in_a_persons_hands([step_named(REOPEN)]):
+            tried.add(LOCK_OUT)
     try:
         await go_on()
     except BaseException:

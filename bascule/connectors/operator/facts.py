@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bascule.facts import (
@@ -36,6 +36,10 @@ CHANGES = {
     ),
 }
 """What makes a list that was exported before it a thing of the past: the write, its instant in the evidence, and in words."""
+
+
+WATCH = timedelta(minutes=1)
+"""How exactly a person reads the time: a list exported in the same minute counts as exported after."""
 
 
 def my_sage_facts(orders: Sequence[WorkOrder]) -> MySageFacts:
@@ -94,7 +98,7 @@ def changed_last(view: View, orders: Iterable[WorkOrder]) -> tuple[datetime, str
     """Since when an exported list is out of date, as people say, and why; None: nothing is known to have changed it."""
     orders = tuple(orders)
     found = [
-        (said.instant(name), f"{words} {said.instant(name):%Y-%m-%d %H:%M} UTC (work order {said.order.id})")
+        (said.instant(name) - WATCH, f"{words} {said.instant(name):%Y-%m-%d %H:%M} UTC (work order {said.order.id})")
         for verb, name, words in CHANGES.get(view, ())
         if (said := _Said.of(orders, verb)) is not None
     ]

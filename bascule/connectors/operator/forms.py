@@ -7,7 +7,7 @@ screen is still open. Never a key's answer, never bank data.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -17,12 +17,30 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from stdnum import iban
 
+from bascule.tables.problems import Broken, did_you_mean, shown
+from bascule.tables.text import clean
 from bascule.workorders import Result, WorkOrder
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far ahead of ours the clock on a person's wall may be."""
 
-YES, NO = ("yes", "oui", "true", "1", "y", "o"), ("no", "non", "false", "0", "n")
+YES, NO = ("yes", "oui", "true", "vrai", "1", "y", "o"), ("no", "non", "false", "faux", "0", "n")
+PERHAPS_AN_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE)
+
+RULES = {
+    "instant": Broken("is no date and time", "Write it as 2026-12-01T20:14, in the cabinet's time"),
+    "date": Broken("is no date", "Write it as 2026-12-01"),
+    "text": Broken("is no text of 1 to 200 characters", "Shorten it"),
+    "question": Broken(
+        "is no key question: four groups of four capital letters",
+        "Copy what GE shows, such as CNCU QTDW EFFL DZZX; never the key itself",
+    ),
+    "siren": Broken("is no SIREN of 9 digits", "Copy it from the screen, in a cell formatted as text"),
+    "count": Broken("is no number of 0 to 1,000,000", "Write a whole number, such as 412"),
+    "sha256": Broken("is no SHA-256 of 64 digits 0 to 9 and a to f", "Take it from: sha256sum FILE"),
+    "yes": Broken("is neither yes nor no", "Write yes, or no"),
+}
+"""By kind: what a value of it is, and what to do about one that is none."""
 
 
 def _yes_or_no(value: object) -> object:
@@ -31,18 +49,18 @@ def _yes_or_no(value: object) -> object:
         return True
     if word in NO:
         return False
-    raise ValueError("is neither yes nor no")
+    raise RULES["yes"]
 
 
 def _must_be_yes(value: bool) -> bool:
     if not value:
-        raise ValueError("is no: then the result is not-done, or cannot")
+        raise Broken("is no: then it is not done", "Give the result not-done, or cannot")
     return value
 
 
 def _must_be_no(value: bool) -> bool:
     if value:
-        raise ValueError("is yes: then the result is done, or cannot")
+        raise Broken("is yes: then it is more than not done", "Give the result done, or cannot")
     return value
 
 
@@ -51,28 +69,36 @@ def _instant(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", text
     ):
-        raise ValueError("is no date and time; write it as 2026-12-01T20:14, in the cabinet's time")
+        raise RULES["instant"]
     return text if isinstance(value, str) else value
 
 
 def _day(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
-        raise ValueError("is no date; write it as 2026-12-01")
+        raise RULES["date"]
     return value
 
 
 def _question(value: str) -> str:
     if not re.fullmatch(r"[A-Z]{4}( [A-Z]{4}){3}", value):
-        raise ValueError("is no key question: four groups of four capital letters. Never the key itself")
+        raise RULES["question"]
     return value
 
 
 def _harmless(value: str) -> str:
-    if iban.is_valid(value.replace(" ", "")):
-        raise ValueError("is bank data, which is never kept")
-    if not value.isprintable():
-        raise ValueError("holds a character that cannot be seen")
+    value = clean(value)
+    if _holds_an_iban(value):
+        raise Broken("holds bank data, which is never kept", "Take it out: that it was given is enough")
     return value
+
+
+def _holds_an_iban(value: str) -> bool:
+    for found in PERHAPS_AN_IBAN.findall(value):
+        number = re.sub(r"[ -]", "", found).upper()
+        # What follows it may look like more of it. The shortest is Norway's, the longest has 34 characters.
+        if any(iban.is_valid(number[:length]) for length in range(15, min(34, len(number)) + 1)):
+            return True
+    return False
 
 
 Yes = Annotated[
@@ -249,12 +275,22 @@ class FormField:
     required: bool
 
 
-class EvidenceRefused(ValueError):
-    """Some evidence is not what the form asks for. `problems`: name of the field, and what is wrong with it."""
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A piece of evidence that is refused. Neither sentence ends in a full stop."""
 
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{name}: {problem}" for name, problem in problems))
-        self.problems = problems
+    name: str
+    value: str | None
+    rule: str
+    fix: str
+
+
+class EvidenceRefused(ValueError):
+    """Some evidence is not what the form asks for."""
+
+    def __init__(self, problems: Iterable[Wrong]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{one.name}: {one.rule}" for one in self.problems))
 
 
 def fields_of(verbs: tuple[str, ...], result: Result = Result.DONE) -> tuple[FormField, ...]:
@@ -271,11 +307,16 @@ def checked(order: WorkOrder, result: Result, given: Mapping[str, object], now: 
     try:
         form = _form(order.verbs, result).model_validate(said)
     except ValidationError as wrong:
-        raise EvidenceRefused([(_name(error), _in_words(error, order, result)) for error in wrong.errors()]) from None
+        raise EvidenceRefused(_in_words(error, order, result) for error in wrong.errors()) from None
     values = {name: _in_utc(value, zone) for name, value in form if value is not None}
     if problems := [*_differing(order, values), *_impossible(values, now)]:
         raise EvidenceRefused(problems)
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
+def as_reason(value: str) -> str:
+    """What a person says in their own words, on one line. Raises Broken."""
+    return _harmless(" ".join(value.split()))
 
 
 @cache
@@ -299,18 +340,19 @@ def _kind(field: Any) -> str:
     return str(next(extra for extra in told if extra)["kind"])
 
 
-def _name(error: Any) -> str:
-    return ".".join(str(part) for part in error["loc"]) or "evidence"
-
-
-def _in_words(error: Any, order: WorkOrder, result: Result) -> str:
+def _in_words(error: Any, order: WorkOrder, result: Result) -> Wrong:
+    name = ".".join(str(part) for part in error["loc"]) or "evidence"
+    asked = {field.name: field.kind for field in fields_of(order.verbs, result)}
     if error["type"] == "missing":
-        return "is missing"
+        return Wrong(name, None, "is missing", f"{order.id} asks for it when the result is {result}")
     if error["type"] == "extra_forbidden":
-        known = ", ".join(field.name for field in fields_of(order.verbs, result))
-        return f"is not asked for here; {order.id} asks for {known}"
-    said = str(error["msg"]).removeprefix("Value error, ")
-    return f"{str(error['input'])[:60]!r} {said[0].lower()}{said[1:]}"
+        otherwise = f"Leave it out. Asked for are: {', '.join(asked)}"
+        rule = f"is not asked for by {order.id} when the result is {result}"
+        return Wrong(name, str(error["input"]), rule, did_you_mean(name, asked, otherwise))
+    broken = error.get("ctx", {}).get("error")
+    if not isinstance(broken, Broken):
+        broken = RULES[asked[name]]
+    return Wrong(name, str(error["input"]), broken.rule, broken.fix)
 
 
 def _in_utc(value: Any, zone: ZoneInfo) -> Any:
@@ -319,22 +361,26 @@ def _in_utc(value: Any, zone: ZoneInfo) -> Any:
     return value
 
 
-def _differing(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _differing(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[Wrong]:
     for name, column in MUST_EQUAL.items():
         expected = order.values.get(column)
         if name in values and expected and values[name] != expected:
-            said = f"{values[name]!r} is not what the inventory says ({expected!r}): if the screen shows it so, answer cannot and say why"
-            yield name, said
+            rule = f"is not what the inventory says, which is {shown(expected)}"
+            yield Wrong(name, values[name], rule, "If the screen shows it so, answer cannot and say why")
 
 
-def _impossible(values: Mapping[str, Any], now: datetime) -> Iterator[tuple[str, str]]:
+def _impossible(values: Mapping[str, Any], now: datetime) -> Iterator[Wrong]:
     for name, value in values.items():
         if name in MAY_LIE_AHEAD:
             continue
         if isinstance(value, datetime) and value > now + CLOCKS_DIFFER:
-            yield name, f"{value:%Y-%m-%d %H:%M} UTC lies in the future"
+            yield Wrong(
+                name, f"{value:%Y-%m-%d %H:%M} UTC", "lies in the future", "Correct it; times are the cabinet's"
+            )
         elif isinstance(value, date) and not isinstance(value, datetime) and value > (now + timedelta(hours=14)).date():
-            yield name, f"{value} lies in the future"
+            yield Wrong(name, f"{value}", "lies in the future", "Correct it")
     for first, second in IN_ORDER:
         if first in values and second in values and values[second] < values[first]:
-            yield second, f"lies before {first}"
+            yield Wrong(
+                second, f"{values[second]:%Y-%m-%d %H:%M} UTC", f"lies before {first}", "Correct one of the two"
+            )
