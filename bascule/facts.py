@@ -272,6 +272,8 @@ class S4aLists(Strict):
     assignments: tuple[Assigned, ...]
     default_profile: str | None
     default_group: str | None
+    unknown: tuple[str, ...] = ()
+    """Lists of these names (groups, dossiers, collaborateurs, rights, assignments) that the reader cannot tell: empty here, and saying nothing."""
 
 
 type_of_view: dict[View, type] = {

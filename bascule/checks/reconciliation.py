@@ -33,6 +33,8 @@ class Differences:
     """Groups first, then dossiers, collaborateurs and rights; in each the missing, the extra and the different, by key."""
 
     all: tuple[Difference, ...]
+    not_compared: tuple[What, ...] = ()
+    """What the target could not tell: neither the same nor different."""
 
     @property
     def none(self) -> bool:
@@ -46,13 +48,21 @@ class Differences:
 
 def compare(source: GeLists, target: S4aLists) -> Differences:
     """What the synchronisation did not carry over as it was. Codes are compared as GE compares them, names as people read them."""
-    found = [
-        *_compared("group", source.groups, target.groups, _code_of, _fields_of_group),
-        *_compared("dossier", source.dossiers, target.dossiers, _code_of, _fields_of_dossier),
-        *_compared("collaborateur", source.collaborateurs, target.collaborateurs, _code_of, _fields_of_person),
-        *_compared("right", source.rights, target.rights, _names_of_right, lambda _: {}),
-    ]
-    return Differences(tuple(sorted(found, key=lambda one: (_ORDER.index(one.what), _KINDS.index(one.kind), one.key))))
+    compared: dict[What, Iterator[Difference]] = {
+        "group": _compared("group", source.groups, target.groups, _code_of, _fields_of_group),
+        "dossier": _compared("dossier", source.dossiers, target.dossiers, _code_of, _fields_of_dossier),
+        "collaborateur": _compared(
+            "collaborateur", source.collaborateurs, target.collaborateurs, _code_of, _fields_of_person
+        ),
+        "right": _compared("right", source.rights, target.rights, _names_of_right, lambda _: {}),
+    }
+    told = {what: found for what, found in compared.items() if f"{what}s" not in target.unknown}
+    return Differences(
+        tuple(
+            one for found in told.values() for one in sorted(found, key=lambda one: (_KINDS.index(one.kind), one.key))
+        ),
+        not_compared=tuple(what for what in compared if what not in told),
+    )
 
 
 def contacts_to_enter(source: GeLists, target: S4aLists) -> tuple[Contact, ...]:
@@ -62,7 +72,6 @@ def contacts_to_enter(source: GeLists, target: S4aLists) -> tuple[Contact, ...]:
     return tuple(one for one in target.contacts if one.id not in ids and _person_and_place(one) not in people)
 
 
-_ORDER: Sequence[What] = ("group", "dossier", "collaborateur", "right")
 _KINDS: Sequence[Kind] = ("missing", "extra", "different")
 
 

@@ -87,6 +87,24 @@ def test_groups_people_and_rights_are_compared_too() -> None:
     )
 
 
+def test_what_the_target_cannot_tell_is_neither_the_same_nor_different() -> None:
+    silent = s4a(ge(), groups=(), collaborateurs=(), rights=(), unknown=("groups", "collaborateurs", "rights"))
+
+    differences = compare(ge(), silent)
+
+    assert differences.none
+    assert differences.not_compared == ("group", "collaborateur", "right")
+
+
+def test_dossiers_are_compared_though_the_target_cannot_tell_the_rights() -> None:
+    source = ge(dossiers=(dossier("D1"), dossier("D2")))
+
+    differences = compare(source, s4a(source, dossiers=(dossier("D1"),), rights=(), unknown=("rights",)))
+
+    assert differences.in_words() == "1 dossier missing: D2"
+    assert differences.not_compared == ("right",)
+
+
 def test_many_differences_are_named_in_few_words() -> None:
     source = ge(dossiers=tuple(dossier(f"D{number:04}") for number in range(4_000)))
 
