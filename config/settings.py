@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -56,8 +59,36 @@ def _connector(value: str) -> str:
         raise ValueError(f"{broken.rule}. {broken.fix}") from None
 
 
+def _address(value: str) -> str:
+    try:
+        return rules.email(value)
+    except Broken as broken:
+        raise ValueError(f"{value!r} {broken.rule}") from None
+
+
+def _zone(value: str) -> str:
+    try:
+        return rules.timezone(value)
+    except Broken as broken:
+        raise ValueError(f"{value!r} {broken.rule}. {broken.fix}") from None
+
+
+def _clock(value: object) -> object:
+    if isinstance(value, dt.time) or (isinstance(value, str) and re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value)):
+        return value
+    raise ValueError('is no time of day; write it as "21:00"')
+
+
+def _one_or_many(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 Connector = Annotated[str, AfterValidator(_connector)]
 SecretReference = Annotated[str, AfterValidator(_secret_reference)]
+Address = Annotated[str, AfterValidator(_address)]
+Zone = Annotated[str, AfterValidator(_zone)]
+ClockTime = Annotated[dt.time, BeforeValidator(_clock)]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
 class Part(BaseModel):
@@ -116,6 +147,82 @@ class PaceSettings(Part):
     retry: RetrySettings = RetrySettings()
 
 
+class SmtpSettings(Part):
+    """The mail server that notices go through. No host: no mail."""
+
+    host: str | None = Field(None, description="the mail server's name; none: no mail")
+    port: int | None = Field(None, ge=1, le=65535, description="none: 587 for starttls, 465 for tls, 25 for none")
+    security: Literal["starttls", "tls", "none"] = Field("starttls", description="none only to this machine")
+    user: str | None = Field(None, description="who Bascule is to the mail server; none: it asks nobody")
+    password: SecretReference | None = Field(None, description="env:NAME or prefect:BLOCK")
+    sender: Address | None = Field(None, description="the address that notices come from")
+
+    @model_validator(mode="after")
+    def can_be_used(self) -> SmtpSettings:
+        if self.host is None:
+            return self
+        if self.sender is None:
+            raise ValueError("a mail needs a sender")
+        if (self.user is None) != (self.password is None):
+            raise ValueError("user and password go together")
+        if self.security == "none" and self.host not in LOOPBACK:
+            raise ValueError(f'security = "none" is for this machine only; {self.host} is reached by starttls or tls')
+        return self
+
+
+class QuietSettings(Part):
+    """When nothing but alarms is sent."""
+
+    from_: ClockTime | None = Field(None, alias="from")
+    to: ClockTime | None = None
+    days: tuple[Day, ...] = ()
+
+    @model_validator(mode="after")
+    def says_when(self) -> QuietSettings:
+        if (self.from_ is None) != (self.to is None):
+            raise ValueError("from and to go together")
+        if self.from_ is None and not self.days:
+            raise ValueError("needs from and to, or days")
+        if self.from_ is not None and self.from_ == self.to:
+            raise ValueError("from and to are the same; for whole days write days")
+        if len(set(self.days)) == 7:
+            raise ValueError(
+                "days names the whole week: nothing would ever be sent; to be told nothing: enabled = false"
+            )
+        return self
+
+
+class NoticesSettings(Part):
+    """Messages to operators and their team. Off until somebody says where they go."""
+
+    enabled: bool = Field(False, description="whether notices are sent")
+    language: Literal["fr", "en"] = Field("fr", description="fr or en")
+    timezone: Zone = Field("Europe/Paris", description="of the quiet hours, and of the times in messages")
+    quiet: QuietSettings | None = Field(
+        None,
+        description='when all but alarms waits, such as `{from = "21:00", to = "07:00", days = ["sat", "sun"]}`; days are quiet as a whole',
+    )
+    remind_after_hours: PositiveFloat = Field(24.0, description="until what still waits for somebody is told again")
+    smtp: SmtpSettings = SmtpSettings()
+    addresses: dict[str, Address] = Field({}, description="e-mail addresses by operator")
+    team: Annotated[tuple[Address, ...], BeforeValidator(_one_or_many)] = Field(
+        (), description="who hears of what concerns nobody in particular; none: everybody in addresses"
+    )
+    webhooks: tuple[SecretReference, ...] = Field(
+        (), description="secrets that hold an Apprise URL (Teams, Slack, …), which hear what the team hears"
+    )
+
+    @model_validator(mode="after")
+    def reaches_somebody(self) -> NoticesSettings:
+        if not self.enabled:
+            return self
+        if not (self.addresses or self.team or self.webhooks):
+            raise ValueError("enabled, but nobody would hear: name addresses, team or webhooks")
+        if (self.addresses or self.team) and self.smtp.host is None:
+            raise ValueError("addresses and team need a mail server: set smtp.host")
+        return self
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_prefix=PREFIX, env_nested_delimiter="__")
 
@@ -136,10 +243,20 @@ class Settings(BaseSettings):
     pace: PaceSettings = PaceSettings()
     extracts: ExtractsSettings = ExtractsSettings()
     orders: OrdersSettings = OrdersSettings()
+    notices: NoticesSettings = NoticesSettings()
 
     def system(self, system: System) -> SystemSettings:
         found: SystemSettings = getattr(self, system.value)
         return found
+
+    @model_validator(mode="after")
+    def only_operators_have_addresses(self) -> Settings:
+        for name in self.notices.addresses:
+            if name not in self.operators:
+                raise ValueError(
+                    f"notices.addresses: {name!r} is not among the operators{_did_you_mean(name, self.operators)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def only_the_sandbox_plays_a_person(self) -> Settings:
