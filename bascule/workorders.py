@@ -105,6 +105,12 @@ class WorkOrder:
         return self.answer is None and self.state.needs_somebody and self.deadline is not None and now >= self.deadline
 
     @property
+    def settled_at(self) -> datetime | None:
+        """When the last was said of it; None while nobody has said anything."""
+        said = [one.at for one in (self.answer, self.approval, self.refusal, self.withdrawal) if one is not None]
+        return max(said, default=None)
+
+    @property
     def locks_users_out(self) -> bool:
         return "lock-out" in self.verbs
 
@@ -143,6 +149,24 @@ def why_no_approval(order: WorkOrder, by: str, now: datetime) -> str | None:
             f"{order.id} was answered by {order.answer.by}, who therefore cannot approve it: it takes a second person"
         )
     return None
+
+
+def in_words(order: WorkOrder, now: datetime) -> str:
+    """Where an order stands, as it is told to whoever asks why a cabinet waits."""
+    asked = f"{order.owner or 'an operator'} was asked at {_at(order.opened_at)}: work order {order.id}"
+    answer = order.answer
+    if order.withdrawal is not None:
+        return f"work order {order.id} was withdrawn by {order.withdrawal.by}: {order.withdrawal.because}"
+    if order.is_expired(now):
+        return f"{asked}; on hold since {_at(order.expires_at)}, as nobody {'answered' if answer is None else 'approved'} in time"
+    if answer is None:
+        late = f"; OVERDUE since {_at(order.deadline)}: users may still be locked out" if order.deadline else ""
+        return f"{asked}{late if order.is_overdue(now) else ''}"
+    if order.state is OrderState.TO_APPROVE:
+        return f"{answer.by} answered done: somebody else has to approve work order {order.id}"
+    return (
+        f"{answer.by} answered {answer.result}{f': {answer.because}' if answer.because else ''} (work order {order.id})"
+    )
 
 
 def is_same_person(one: str, other: str) -> bool:

@@ -3,12 +3,14 @@
 from bascule.ledger.entries import Entry, EntryKind, first_broken
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
 from bascule.ledger.ledger import Ledger, StoredInventory
+from bascule.ledger.orders import KINDS as ORDER_KINDS
 from bascule.ledger.orders import Desk, NotAccepted, orders_of
 from bascule.ledger.owners import Owner, this_process
 
 __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
+    "ORDER_KINDS",
     "Desk",
     "Entry",
     "EntryKind",

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from bascule.errors import BasculeError
-from bascule.ledger import Entry, EntryKind, Ledger
+from bascule.ledger import ORDER_KINDS, Entry, EntryKind, Ledger, orders_of
 from bascule.model import Lifecycle, Outcome, grade
 from bascule.waves.choosing import did_you_mean
+from bascule.workorders import OrderState, WorkOrder, in_words
 
-KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
+RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
 
 NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
     Lifecycle.PLANNED: "run the wave",
@@ -98,17 +99,19 @@ class WaveStatus:
 
 def status_of(ledger: Ledger, wave: str) -> WaveStatus:
     """Cabinets in the order of their codes. Raises NoSuchWave, or DoesNotAddUp."""
-    entries = ledger.of_wave(wave, KINDS)
+    entries = ledger.of_wave(wave, (*RUN_KINDS, *ORDER_KINDS))
     planned = {entry.cabinet: entry for entry in entries if entry.kind is EntryKind.PLANNED}
     if not planned:
         raise _no_such_wave(wave, ledger.waves())
     of_cabinet: dict[str, list[Entry]] = {code: [] for code in planned}
     for entry in entries:
-        if entry.kind is not EntryKind.PLANNED and entry.cabinet in of_cabinet:
+        if entry.kind in (EntryKind.BEGAN, EntryKind.ENDED) and entry.cabinet in of_cabinet:
             of_cabinet[entry.cabinet].append(entry)
+    last_orders = {order.cabinet: order for order in orders_of(entries).values()}
     at_work = ledger.at_work()
     cabinets = tuple(
-        _cabinet(planned[code], runs, at_work=code in at_work) for code, runs in sorted(of_cabinet.items())
+        _waiting_for(_cabinet(planned[code], runs, at_work=code in at_work), last_orders.get(code))
+        for code, runs in sorted(of_cabinet.items())
     )
     return WaveStatus(wave=wave, planned=len(planned), cabinets=cabinets)
 
@@ -182,6 +185,19 @@ def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> Cabinet
         started_at=began[0].at if began else None,
         ended_at=last.at if last.kind is EntryKind.ENDED else None,
     )
+
+
+def _waiting_for(cabinet: CabinetStatus, order: WorkOrder | None) -> CabinetStatus:
+    """What has become of the work order that a cabinet waits for, since the run that let go of it."""
+    if cabinet.lifecycle is not Lifecycle.WAITING or order is None:
+        return cabinet
+    reason = in_words(order, datetime.now(UTC))
+    if order.state.needs_somebody:
+        verb = "approve" if order.state is OrderState.TO_APPROVE else "inbox --order"
+        return replace(cabinet, reason=reason, next_action=f"bascule {verb} {order.id}")
+    if cabinet.ended_at is not None and (order.settled_at or order.opened_at) >= cabinet.ended_at:
+        return replace(cabinet, reason=reason, next_action="run again: it carries on")
+    return cabinet
 
 
 def _no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:

@@ -21,8 +21,7 @@ def worth_resuming(waiting: Mapping[str, datetime], orders: Iterable[WorkOrder],
             continue
         if order.state.needs_somebody:
             awaited.add(order.cabinet)
-        said = (order.answer, order.approval, order.withdrawal)
-        if any(one is not None and one.at >= since for one in said):
+        if order.settled_at is not None and order.settled_at >= since:
             news.add(order.cabinet)
     return tuple(
         sorted(

@@ -14,7 +14,7 @@ from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, SECTION_
 from bascule.errors import RemoteRefuses
 from bascule.facts import View
 from bascule.model import Cabinet, ErrorClass, System
-from bascule.workorders import OrderState, Withdrawal, WorkOrder
+from bascule.workorders import OrderState, Withdrawal, WorkOrder, in_words
 
 KEEPS_USERS_OUT = frozenset({"lock-out", "synchronise", "reopen"})
 
@@ -141,7 +141,7 @@ class OperatorRemote:
             status, code = OperationStatus.NOT_BEGUN, "not-done"
         else:
             status, code = CLOSED[order.state]
-        return Operation(id=order.id, verb=verb, key=key, status=status, error_code=code, message=_in_words(order, now))
+        return Operation(id=order.id, verb=verb, key=key, status=status, error_code=code, message=in_words(order, now))
 
     def _drawn_up(
         self, cabinet: Cabinet, order: Order, verbs: tuple[str, ...], before: Sequence[WorkOrder], now: datetime
@@ -210,23 +210,6 @@ class OperatorRemote:
                     error_class=ErrorClass.HUMAN,
                     remedy=f"run {cabinet.code} again from then on",
                 )
-
-
-def _in_words(order: WorkOrder, now: datetime) -> str:
-    asked = f"{order.owner or 'an operator'} was asked at {order.opened_at:%Y-%m-%d %H:%M} UTC: work order {order.id}"
-    answer = order.answer
-    if order.withdrawal is not None:
-        return f"work order {order.id} was withdrawn by {order.withdrawal.by}: {order.withdrawal.because}"
-    if order.is_expired(now):
-        return f"{asked}; nobody answered in time"
-    if answer is None:
-        overdue = "; OVERDUE: users should be back by now, and may still be locked out" if order.is_overdue(now) else ""
-        return f"{asked}{overdue}"
-    if order.state is OrderState.TO_APPROVE:
-        return f"{answer.by} answered done: somebody else has to approve work order {order.id}"
-    return (
-        f"{answer.by} answered {answer.result}{f': {answer.because}' if answer.because else ''} (work order {order.id})"
-    )
 
 
 def _last_reason(before: Sequence[WorkOrder]) -> str:
