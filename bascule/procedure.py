@@ -5,7 +5,7 @@ A step is a change: what it requires, how it acts, what it ensures. `docs/proced
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -578,6 +578,16 @@ PROCEDURE: tuple[Step, ...] = (
         says="Dossier groups, dossiers, collaborateurs and rights are the same sets on both sides, as read under the lock-out.",
         after=("reopen",),
         ensures=(is_the_same_on_both_sides,),
+        findings=lambda f: tuple(
+            Finding(
+                rule="REC-01",
+                level=Level.RESERVATION,
+                about=f"{what}s",
+                says=f"{what}s were not compared: no list of Client Management tells them",
+                remedy="compare them by eye, or export them too, then re-run",
+            )
+            for what in compare(f.source, f.target).not_compared
+        ),
     ),
     Step(
         name="users",
@@ -662,15 +672,6 @@ def required_of(steps: tuple[Step, ...]) -> tuple[Condition, ...]:
         required += [condition for condition in step.requires if condition not in (*required, *ensured)]
         ensured += step.ensures
     return tuple(required)
-
-
-def steps_after(name: str, procedure: tuple[Step, ...] = PROCEDURE) -> Iterator[Step]:
-    """The steps that stand on this one, directly or not, in the procedure's order."""
-    standing = {name}
-    for step in procedure:
-        if standing & set(step.after):
-            standing.add(step.name)
-            yield step
 
 
 OUTCOME_WHEN_FALSE: dict[WhenFalse, Outcome] = {

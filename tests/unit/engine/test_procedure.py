@@ -7,11 +7,26 @@ from pathlib import Path
 import pytest
 
 from bascule.connectors.contract import verb_named
+from bascule.connectors.operator.forms import FORM_OF
+from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, SITTINGS
 from bascule.engine import conduct
 from bascule.engine.walk import migrate
 from bascule.facts import View
 from bascule.model import Kind, Outcome
-from bascule.procedure import PROCEDURE, Act, Condition, Kept, Step, steps_after
+from bascule.procedure import (
+    PROCEDURE,
+    Act,
+    Condition,
+    Kept,
+    Step,
+    default_profile_exists,
+    in_one_sitting,
+    is_backed_up,
+    is_consistent,
+    nobody_is_connected,
+    required_of,
+    step_named,
+)
 from tests.builders import assert_moved, cabinets, stage
 
 every_step = pytest.mark.parametrize("step", PROCEDURE, ids=lambda step: step.name)
@@ -40,8 +55,26 @@ def test_a_step_reads_anew_only_what_it_reads(step: Step) -> None:
     assert all(isinstance(reading, View | Kept) for reading in step.reads)
 
 
-def test_every_step_but_the_first_stands_on_it() -> None:
-    assert {step.name for step in steps_after("admin-rights")} == {step.name for step in PROCEDURE[1:]}
+def test_every_step_but_the_first_stands_on_another() -> None:
+    """So, as none stands on a later one, all stand on the first."""
+    assert [step.name for step in PROCEDURE if not step.after] == ["admin-rights"]
+
+
+def test_what_people_do_in_one_sitting_is_all_in_the_contract_and_irreversible_where_the_procedure_says_so() -> None:
+    assert {verb for sitting in SITTINGS for verb in sitting} <= verb_named.keys()
+    assert MINUTES.keys() == FORM_OF.keys() == verb_named.keys()
+    assert {act.verb for step in PROCEDURE if step.irreversible for act in step.acts} == IRREVERSIBLE
+
+
+def test_a_sitting_requires_beforehand_what_it_does_not_bring_about_itself() -> None:
+    """Nobody is sent into the guarded section of a cabinet whose data are not consistent, or that was not backed up."""
+    section = in_one_sitting(step_named("lock-out"), lambda verb: True)
+    assert [step.name for step in section] == ["lock-out", "synchronise", "reopen"]
+    assert set(required_of(section)) == {is_backed_up, nobody_is_connected, is_consistent}
+    wizard = in_one_sitting(step_named("connect"), lambda verb: True)
+    assert default_profile_exists in required_of(wizard)
+    by_agent = in_one_sitting(step_named("connect"), lambda verb: False)
+    assert [step.name for step in by_agent] == ["connect"]
 
 
 async def test_a_step_more_with_existing_verbs_is_one_more_line_of_the_table(tmp_path: Path) -> None:
