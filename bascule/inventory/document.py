@@ -27,7 +27,6 @@ SECTIONS = {
 }
 """The parts of an inventory, with the names that a sheet or a YAML key may bear."""
 
-
 Tree = Cell | list["Tree"] | dict[str, "Tree"]
 """What YAML says: every scalar is text, so that neither `0123` nor `no` is taken for something else."""
 

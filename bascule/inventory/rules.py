@@ -11,6 +11,7 @@ from email_validator import EmailNotValidError, validate_email
 from stdnum.fr import siren as insee_siren
 from stdnum.fr import siret as insee_siret
 
+from bascule.tables.numbers import DIGITS, refuse_if_spoilt
 from bascule.tables.problems import Broken, did_you_mean
 from bascule.tables.text import clean
 
@@ -23,8 +24,6 @@ LANGUAGES = ("fr", "en")
 CONNECTORS = ("http", "operator", "extracts", "http+operator", "http+extracts", "operator+http", "operator+extracts")
 """A connector, or `acts+reads`. Extracts are lists: they are read and never act."""
 
-DIGITS = re.compile(r"[0-9]+")
-SHORTENED_BY_EXCEL = re.compile(r"[0-9][.,]?[0-9]*[eE]\+?[0-9]+")
 BEGINS_A_FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 
@@ -135,19 +134,9 @@ def doubts(value: str) -> Iterator[Broken]:
 
 
 def _digits(number: str, length: int, name: str) -> None:
-    if SHORTENED_BY_EXCEL.fullmatch(number):
-        raise Broken(
-            "was shortened by a spreadsheet, and its digits are lost", "Format the column as text, type it again"
-        )
+    refuse_if_spoilt(number, length, insee_siren.is_valid if length == 9 else insee_siret.is_valid)
     if not DIGITS.fullmatch(number):
         raise Broken(f"a {name} is {length} digits", "Remove what is no digit; check O for 0")
-    padded = number.zfill(length)
-    valid = insee_siren.is_valid if length == 9 else insee_siret.is_valid
-    if len(number) < length and length - len(number) <= 3 and valid(padded):
-        fix = f"Did you mean `{padded}`? Format the column as text"
-        raise Broken(
-            f"has {len(number)} digits of {length}: a spreadsheet may have dropped zeros at its beginning", fix
-        )
     if len(number) != length:
         raise Broken(f"has {len(number)} digits; a {name} has {length}", "Copy it again")
     if not number.strip("0"):
