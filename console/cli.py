@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from console import inventory, running, sandbox, watching
+from console import inbox, inventory, running, sandbox, watching
 from console.telling import say
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(sandbox.app, name="sandbox")
 running.register(app)
+inbox.register(app)
 watching.register(app)
 
 

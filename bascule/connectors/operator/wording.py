@@ -88,7 +88,7 @@ class _Row(dict[str, str]):
 
 
 def _row(order: WorkOrder) -> _Row:
-    row = _Row({name: _printable(value) for name, value in order.values.items() if value})
+    row = _Row({name: printable(value) for name, value in order.values.items() if value})
     row |= {"order": order.id, "minutes": str(order.minutes), "code": order.cabinet}
     for system in ("ge", "s4a"):
         if order.values.get(f"{system}_reads") == "extracts":
@@ -117,6 +117,6 @@ def _said(lines: list[str | Mapping[str, str]], row: _Row) -> Iterator[str]:
             yield line["says"].format_map(row)
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
     """Line breaks stay; what would act on a terminal, or hide, is shown by its code."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in value)

@@ -29,7 +29,7 @@ def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     looking = {f"bascule {verb}" for verb in ("status", "report", "doctor", "sandbox", "ledger upgrade")}
     playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
     assert set(COMMANDS) == inventory | looking | playing | {
-        f"bascule {verb}" for verb in ("run", "rerun", "demo", "server")
+        f"bascule {verb}" for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "demo", "server")
     }
 
 
@@ -46,7 +46,7 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("verb", ["inventory check", "inventory diff", "status", "doctor", "run", "rerun"])
+@pytest.mark.parametrize("verb", ["inventory check", "inventory diff", "status", "inbox", "doctor", "run", "rerun"])
 def test_a_verb_that_tells_something_tells_it_to_programs_too(verb: str) -> None:
     assert "--json" in [flag for option in COMMANDS[f"bascule {verb}"].params for flag in option.opts]
 

@@ -1,0 +1,348 @@
+"""The desk: what people are asked to do, and what they say of it. inbox, answer, approve, withdraw."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bascule.errors import BasculeError
+from bascule.workorders import (
+    Answer,
+    Approval,
+    OrderState,
+    Result,
+    Withdrawal,
+    WorkOrder,
+    is_same_person,
+    why_no_answer,
+)
+from console.telling import print_json, say, say_where
+
+if TYPE_CHECKING:
+    from bascule.ledger import Desk
+    from config.settings import Settings
+
+Orders = Annotated[list[str], typer.Argument(help="Numbers of work orders, as the inbox shows them.", metavar="ORDER…")]
+By = Annotated[str, typer.Option("--by", help="Who says so: a name of the setting operators.")]
+Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
+]
+
+
+class NotAnOperator(BasculeError):
+    """Whoever speaks is none of the operators."""
+
+
+class NoSuchOrder(BasculeError):
+    """There is no such work order."""
+
+
+class Unclear(BasculeError):
+    """The command does not say enough, or too much."""
+
+
+class EvidenceWrong(BasculeError):
+    """The answer is refused. Nothing was stored."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(inbox)
+    app.command()(answer)
+    app.command()(approve)
+    app.command()(withdraw)
+
+
+def inbox(
+    mine: Annotated[
+        str | None, typer.Option("--mine", help="An operator's: theirs, nobody's, and what they may approve.")
+    ] = None,
+    cabinet: Annotated[str | None, typer.Option("--cabinet", "-c", help="One cabinet's.")] = None,
+    wave: Annotated[str | None, typer.Option("--wave", "-w", help="One wave's.")] = None,
+    order: Annotated[str | None, typer.Option("--order", help="One order, with all that its holder reads.")] = None,
+    closed: Annotated[bool, typer.Option("--all", help="Also those that need nobody any more.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A sheet to fill in, .xlsx or .csv; hand it in by answer --file."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    environment: Environment = None,
+) -> None:
+    """Show the work orders that need somebody, oldest first; as a table, as one sheet an order, or as a file to fill in.
+
+    Example: bascule inbox --mine anne
+    """
+    from config.settings import read_settings
+    from console.orders import as_json, show_inbox, show_order
+
+    settings = read_settings(environment)
+    say_where(settings)
+    now = datetime.now(UTC)
+    known = _known(settings)
+    if order is not None:
+        chosen = _named([order], known)
+    else:
+        is_theirs = _whose(mine, settings, known.values())
+        chosen = [
+            one
+            for one in known.values()
+            if (closed or one.state.needs_somebody)
+            and cabinet in (None, one.cabinet)
+            and wave in (None, one.wave)
+            and is_theirs(one)
+        ]
+    if json:
+        print_json([as_json(one, now) for one in chosen])
+    elif output is not None:
+        _write_sheet(chosen, output, now)
+    elif order is not None:
+        show_order(chosen[0], now)
+    else:
+        show_inbox(chosen, now)
+
+
+def answer(
+    by: By,
+    orders: Annotated[
+        list[str] | None, typer.Argument(help="Numbers of work orders; all get the same answer.", metavar="[ORDER…]")
+    ] = None,
+    result: Annotated[Result | None, typer.Option("--result", help="What became of it.")] = None,
+    evidence: Annotated[
+        list[str] | None, typer.Option("--evidence", help="name=value, once for each piece that is asked for.")
+    ] = None,
+    because: Annotated[
+        str, typer.Option("--because", help="In a sentence; needed for not-done, cannot, and what is irreversible.")
+    ] = "",
+    file: Annotated[
+        Path | None, typer.Option("--file", help="A sheet that was written by inbox -o, filled in: .xlsx or .csv.")
+    ] = None,
+    environment: Environment = None,
+) -> None:
+    """Answer work orders: all of them, or, if anything is wrong, none.
+
+    Example: bascule answer C0042-enter-key --by anne --result done --evidence key_entered_at=2026-12-01T20:14
+    """
+    from config.settings import read_settings
+
+    settings = read_settings(environment)
+    say_where(settings)
+    name = _operator(by, settings)
+    now = datetime.now(UTC)
+    if file is not None:
+        if orders or result or evidence or because:
+            raise Unclear("--file brings the orders and all that is said of them", remedy="give --file and --by only")
+        from bascule.connectors.operator.sheet import read_answers
+
+        answers = read_answers(file, _known(settings), by=name, now=now)
+    else:
+        if not orders or result is None:
+            raise Unclear(
+                "Which orders are answered, and with what result?",
+                remedy="give ORDER… and --result done, not-done or cannot; or --file FILE",
+            )
+        given = _pairs(evidence or [])
+        answers = _checked(_named(orders, _known(settings)), name, result, given, because, now)
+    after = _at_the_desk(settings, lambda desk: desk.answer(answers))
+    for one in after:
+        typer.echo(f"{one.id}: {answers[one.id].result}, says {name}")
+    _say_what_comes_next(after, settings)
+
+
+def approve(
+    orders: Orders,
+    by: By,
+    because: Because,
+    refuse: Annotated[bool, typer.Option("--refuse", help="Do not approve: the order is open again.")] = False,
+    environment: Environment = None,
+) -> None:
+    """Approve, as a second person, what was answered done and cannot be undone; or refuse to.
+
+    Example: bascule approve C0042-admin-sage --by paul --because "Saw Sage's e-mail and the AdminSage in My Sage"
+    """
+    from config.settings import read_settings
+
+    settings = read_settings(environment)
+    say_where(settings)
+    approval = Approval(by=_operator(by, settings), at=datetime.now(UTC), because=_reason(because))
+    numbers = [one.id for one in _named(orders, _known(settings))]
+    after = _at_the_desk(settings, lambda desk: desk.approve(numbers, approval, declines=refuse))
+    for one in after:
+        typer.echo(f"{one.id}: {'not approved, and open again' if refuse else 'approved'}, says {approval.by}")
+    _say_what_comes_next(after, settings)
+
+
+def withdraw(orders: Orders, by: By, because: Because, environment: Environment = None) -> None:
+    """Withdraw work orders that nobody should carry out any more. The next run asks anew for what is still needed.
+
+    Example: bascule withdraw C0042-connect --by anne --because "The cabinet postponed"
+    """
+    from config.settings import read_settings
+
+    settings = read_settings(environment)
+    say_where(settings)
+    withdrawal = Withdrawal(by=_operator(by, settings), at=datetime.now(UTC), because=_reason(because))
+    numbers = [one.id for one in _named(orders, _known(settings))]
+    after = _at_the_desk(settings, lambda desk: desk.withdraw(numbers, withdrawal))
+    for one in after:
+        typer.echo(f"{one.id}: withdrawn, says {withdrawal.by}")
+    _say_what_comes_next(after, settings)
+
+
+# Who speaks, and of what
+
+
+def _operator(name: str, settings: Settings) -> str:
+    """As the settings spell it."""
+    if not settings.operators:
+        raise NotAnOperator(
+            f"The environment {settings.environment} names no operators, so nobody may answer or approve",
+            remedy=f'name them in its file: operators = ["{name}", …]',
+        )
+    for operator in settings.operators:
+        if is_same_person(operator, name):
+            return operator
+    from bascule.waves.choosing import did_you_mean
+
+    raise NotAnOperator(
+        f"{name!r} is no operator of the environment {settings.environment}{did_you_mean(name, settings.operators)}",
+        remedy=f"operators: {', '.join(settings.operators)}",
+    )
+
+
+def _whose(mine: str | None, settings: Settings, known: Iterable[WorkOrder]) -> Callable[[WorkOrder], bool]:
+    """Whether an order is one that this operator may take up."""
+    if mine is None:
+        return lambda order: True
+    if not any(is_same_person(mine, order.owner or "") for order in known):
+        _operator(mine, settings)
+
+    def is_theirs(order: WorkOrder) -> bool:
+        if order.state is OrderState.TO_APPROVE and order.answer is not None:
+            return not is_same_person(order.answer.by, mine)
+        return order.owner is None or is_same_person(order.owner, mine)
+
+    return is_theirs
+
+
+def _known(settings: Settings) -> dict[str, WorkOrder]:
+    from bascule.ledger import Desk
+    from config.wiring import open_ledger
+
+    with open_ledger(settings, read_only=True) as ledger:
+        return {order.id: order for order in Desk(ledger, lambda: datetime.now(UTC)).everything()}
+
+
+def _named(numbers: Iterable[str], known: Mapping[str, WorkOrder]) -> list[WorkOrder]:
+    """Each once, in the order named."""
+    asked = list(dict.fromkeys(numbers))
+    missing = [number for number in asked if number not in known]
+    if missing:
+        from bascule.waves.choosing import did_you_mean
+
+        told = "\n".join(f"There is no work order {number!r}{did_you_mean(number, known)}" for number in missing)
+        raise NoSuchOrder(told, remedy="see: bascule inbox")
+    return [known[number] for number in asked]
+
+
+# What is said
+
+
+def _pairs(evidence: Iterable[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    for pair in evidence:
+        name, equals, value = pair.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise Unclear(f"--evidence {pair!r} has no name and value", remedy="write it as siren_shown=732829320")
+        if name in given:
+            raise Unclear(f"--evidence {name} is given twice", remedy="give it once")
+        given[name] = value
+    return given
+
+
+def _checked(
+    orders: Sequence[WorkOrder], by: str, result: Result, given: Mapping[str, str], because: str, now: datetime
+) -> dict[str, Answer]:
+    """Raises EvidenceWrong with everything that is wrong with any of the orders."""
+    from bascule.connectors.operator.forms import EvidenceRefused, checked
+    from bascule.tables.problems import shown
+
+    said = _reason(because) if because.strip() else ""
+    answers: dict[str, Answer] = {}
+    wrong: list[str] = []
+    for order in orders:
+        answered = Answer(by=by, at=now, result=result, because=said)
+        if (why_not := why_no_answer(order, answered, now)) is not None:
+            wrong.append(why_not)
+        if not order.state.needs_somebody or order.is_expired(now):
+            continue
+        try:
+            kept = checked(order, result, given, now)
+        except EvidenceRefused as refused:
+            wrong += [
+                f"{order.id}: {one.name}{f' {shown(one.value)}' if one.value is not None else ''} {one.rule}. {one.fix}"
+                for one in refused.problems
+            ]
+        else:
+            answers[order.id] = Answer(by=by, at=now, result=result, because=said, evidence=kept)
+    if wrong:
+        raise EvidenceWrong("\n".join(wrong), remedy=f"nothing was stored; see: bascule inbox --order {orders[0].id}")
+    return answers
+
+
+def _reason(text: str) -> str:
+    from bascule.connectors.operator.forms import as_reason
+    from bascule.tables.problems import Broken
+
+    try:
+        reason = as_reason(text)
+    except Broken as broken:
+        raise Unclear(f"--because {broken.rule}", remedy=broken.fix) from None
+    if not reason:
+        raise Unclear("--because says nothing", remedy="say why, in a sentence")
+    return reason
+
+
+def _at_the_desk(
+    settings: Settings, said: Callable[[Desk], Coroutine[Any, Any, tuple[WorkOrder, ...]]]
+) -> tuple[WorkOrder, ...]:
+    from bascule.ledger import Desk
+    from config.wiring import open_ledger
+
+    with open_ledger(settings) as ledger:
+        return asyncio.run(said(Desk(ledger, lambda: datetime.now(UTC))))
+
+
+# What is told
+
+
+def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> None:
+    """Once for all that go on alike."""
+    environment = f" --environment {settings.environment}" if settings.environment != "sandbox" else ""
+    orders = list(orders)
+    to_approve = [one.id for one in orders if one.state is OrderState.TO_APPROVE]
+    if to_approve:
+        say(f"Next: somebody else approves: bascule approve {' '.join(to_approve)} --by NAME --because TEXT")
+    blocked = [one.cabinet for one in orders if one.state is OrderState.CANNOT]
+    if blocked:
+        say(f"Next: {', '.join(dict.fromkeys(blocked))} stays blocked until the reason is mended and a run asks anew.")
+    for wave in dict.fromkeys(one.wave for one in orders if not one.state.needs_somebody):
+        say(f"Next: a run of the wave carries on: bascule rerun --wave {wave}{environment}")
+
+
+def _write_sheet(orders: Sequence[WorkOrder], path: Path, now: datetime) -> None:
+    from bascule.connectors.operator.sheet import write_orders
+
+    to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_expired(now)]
+    write_orders(to_fill_in, path)
+    left_out = len(orders) - len(to_fill_in)
+    typer.echo(
+        f"{path}: {len(to_fill_in)} order{'' if len(to_fill_in) == 1 else 's'} to fill in; then: bascule answer --file {path} --by NAME"
+    )
+    if left_out:
+        say(f"{left_out} more cannot be answered (answered before, or on hold) and are not in it.")
