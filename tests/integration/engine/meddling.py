@@ -45,8 +45,12 @@ class Meddling:
 class _Meddled:
     def __init__(self, meddling: Meddling, remote: Remote) -> None:
         self.system = remote.system
+        self.live = remote.live
         self._meddling = meddling
         self._remote = remote
+
+    def asks(self, cabinet: Cabinet, verb: str) -> bool:
+        return self._remote.asks(cabinet, verb)
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         return await self._meddling.call(f"observe {view}", lambda: self._remote.observe(cabinet, view))
