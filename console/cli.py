@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from console import inbox, inventory, running, sandbox, watching
+from console import inbox, inventory, noticing, running, sandbox, watching
 from console.telling import say
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(inventory.app, name="inventory")
 app.add_typer(sandbox.app, name="sandbox")
 running.register(app)
 inbox.register(app)
+noticing.register(app)
 watching.register(app)
 
 
