@@ -19,10 +19,12 @@ from stdnum import luhn
 from bascule.connectors import Remote
 from bascule.connectors.http import HttpRemote
 from bascule.connectors.openapi import served_as
+from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, sitting_of
 from bascule.engine import Conducted, Pace, RetryPolicy, Run, conduct
 from bascule.ledger import Entry, EntryKind, Ledger, first_broken, this_process
 from bascule.model import Assignment, Cabinet, Invitation, Kind, System
 from bascule.procedure import PROCEDURE
+from bascule.workorders import WorkOrder
 from sandbox.app import create_app
 
 ONE_TIME = tuple(act.verb for step in PROCEDURE if step.kind is Kind.ONCE or step.irreversible for act in step.acts)
@@ -189,3 +191,22 @@ async def stage(
         }
         tester = await open_ones.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://sandbox"))
         yield Stage(tuple(cabinets), ledger, remotes, tester, clock)
+
+
+def work_order(step: str = "connect", number: int = 1, **changes: Any) -> WorkOrder:
+    """The sitting that begins with this write, as the operator's remote would draw it up for `cabinet(number)`."""
+    row, verbs = cabinet(number), sitting_of(step)
+    named = ("code", "name", "siren", "entity", "admin_email", "default_profile", "default_group", "terms_signatory")
+    values = {name: str(getattr(row, name)) for name in named} | {"timezone": "Europe/Paris", "language": "fr"}
+    told: dict[str, Any] = {
+        "id": f"{row.code}-{step}",
+        "cabinet": row.code,
+        "wave": "pilot",
+        "key": f"{row.code}/{step}",
+        "verbs": verbs,
+        "opened_at": datetime(2026, 12, 1, 19, tzinfo=UTC),
+        "expires_at": datetime(2026, 12, 8, 19, tzinfo=UTC),
+        "four_eyes": bool(IRREVERSIBLE & set(verbs)),
+        "minutes": sum(MINUTES[verb] for verb in verbs),
+    }
+    return WorkOrder(**told | changes | {"values": values | changes.get("values", {})})
