@@ -203,7 +203,6 @@ def _from_workbook(content: bytes, file: str, problems: list[Problem]) -> Table:
 
 def _from_text(content: bytes, file: str, problems: list[Problem]) -> Table:
     text = text_of(content)
-    problems.extend(_mixed(content, text, file))
     misshapen: list[Problem] = []
     table = read_csv(text, file, misshapen, at_most=ACCEPTED.rows)
     last_line = table.rows[-1].line if table.rows else 0
@@ -211,23 +210,22 @@ def _from_text(content: bytes, file: str, problems: list[Problem]) -> Table:
         is_last = problem is misshapen[-1] and (problem.line or 0) > last_line
         rule = f"{problem.rule}; it is the last row, so the list may be cut off" if is_last else problem.rule
         problems.append(replace(problem, rule=rule, fix=EXPORT_AGAIN))
+    if not _is_utf8(content):
+        problems.extend(_mixed(table, text))
     return table
 
 
-def _mixed(content: bytes, text: str, file: str) -> Iterator[Problem]:
-    """A file that is no UTF-8 as a whole, but holds some."""
-    if _is_utf8(content) or mended_encoding(text) == text:
+def _mixed(table: Table, text: str) -> Iterator[Problem]:
+    """The first cell that is UTF-8 in a file that is not."""
+    if mended_encoding(text) == text:
         return
-    for number, line in enumerate(text.splitlines(), start=1):
-        if (meant := mended_encoding(line)) != line:
-            word, proposal = next(
-                (was, now) for was, now in zip(line.split(), meant.split(), strict=False) if was != now
-            )
-            rule = f"is UTF-8 for `{proposal}` in a file that is otherwise in Windows-1252"
-            yield Problem(
-                file, number, None, word, rule, f"{EXPORT_AGAIN}, in one encoding, or mend the name at its source"
-            )
-            return
+    for row in table.rows:
+        for header, cell in zip(row.headers, row.cells, strict=True):
+            if (meant := mended_encoding(cell.text)) != cell.text:
+                rule = f"is UTF-8 for `{meant}` in a file that is otherwise in Windows-1252"
+                fix = f"{EXPORT_AGAIN}, in one encoding, or mend the value at its source"
+                yield Problem(table.file, cell.line, header, cell.text, rule, fix)
+                return
 
 
 def _is_utf8(content: bytes) -> bool:

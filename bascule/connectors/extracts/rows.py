@@ -102,6 +102,7 @@ def _facts(
     converters = _converters(one, mapping, cabinet)
     reads = [(name, place, converters[name]) for name, place in columns.items()]
     absent = {name: "" if name == "address" else None for name in one.may_lack - columns.keys()}
+    whole = len(fields(one.of))
     found = []
     for row in table.rows:
         values: dict[str, Any] = dict(absent)
@@ -116,7 +117,7 @@ def _facts(
         values.pop(CABINET, None)
         if one.of is Contact and not values.get("id"):
             values["id"] = f"{table.file}:{row.line}"  # two contacts without one are never the same
-        if len(values) == len(fields(one.of)):
+        if len(values) == whole:
             found.append(one.of(**values))
     return found
 
