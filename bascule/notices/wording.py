@@ -35,8 +35,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "reminder-many": "{n} rappels",
         "on-hold-one": "1 bon de travail en suspens",
         "on-hold-many": "{n} bons de travail en suspens",
-        "wave-ended-one": "vague {wave} : {grade}",
-        "wave-ended-many": "{n} vagues",
+        "wave-ended-one": "vague {wave}, passage terminé : {grade}",
+        "wave-ended-many": "{n} vagues, passages terminés",
         "overdue": "Les utilisateurs devraient pouvoir se connecter de nouveau, et personne n'a dit qu'ils le peuvent. "
         "Bascule ne rouvre jamais de lui-même : appelez qui en est chargé, ou regardez dans GE, puis répondez.",
         "to-approve": "À approuver par quelqu'un d'autre que qui a répondu :",
@@ -68,8 +68,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "reminder-many": "{n} reminders",
         "on-hold-one": "1 work order on hold",
         "on-hold-many": "{n} work orders on hold",
-        "wave-ended-one": "wave {wave}: {grade}",
-        "wave-ended-many": "{n} waves",
+        "wave-ended-one": "wave {wave}, run ended: {grade}",
+        "wave-ended-many": "{n} waves, runs ended",
         "overdue": "Users should be able to connect again, and nobody has said that they can. "
         "Bascule never reopens by itself: call who has the order, or look in GE, then answer.",
         "to-approve": "To be approved by somebody else than who answered:",
@@ -90,15 +90,18 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-OUTCOMES_IN_FRENCH = {
-    Outcome.UNKNOWN: "inconnu",
-    Outcome.FAILED: "en échec",
-    Outcome.PARTIAL: "partiel",
-    Outcome.BLOCKED: "bloqué",
-    Outcome.NONE: "pas fini",
-    Outcome.OK_WITH_RESERVATIONS: "ok avec réserves",
-    Outcome.OK: "ok",
-    Outcome.EXCLUDED: "exclu",
+OUTCOMES: Mapping[str, Mapping[Outcome, str]] = {
+    "fr": {
+        Outcome.UNKNOWN: "inconnu",
+        Outcome.FAILED: "en échec",
+        Outcome.PARTIAL: "partiel",
+        Outcome.BLOCKED: "bloqué",
+        Outcome.NONE: "pas fini",
+        Outcome.OK_WITH_RESERVATIONS: "ok avec réserves",
+        Outcome.OK: "ok",
+        Outcome.EXCLUDED: "exclu",
+    },
+    "en": {outcome: outcome.value for outcome in Outcome} | {Outcome.NONE: "not ended"},
 }
 
 
@@ -177,16 +180,19 @@ class _Wording:
             )
         if len(orders) > 1:
             return f"bascule inbox --mine {me}" if self._notice.to_a_person else "bascule inbox"
-        if orders[0].answer is not None:
-            return f'bascule approve {orders[0].id} --by {me} --because "…"'
-        return f"bascule inbox --order {orders[0].id}\n  bascule answer {orders[0].id} --by {me} --result done|not-done|cannot"
+        number = orders[0].id
+        approve, answer = (
+            f'approve {number} --by {me} --because "…"',
+            f"answer {number} --by {me} --result done|not-done|cannot",
+        )
+        return f"bascule inbox --order {number}\n  bascule {answer if orders[0].answer is None else approve}"
 
     def _shortened(self, lines: Sequence[str]) -> list[str]:
         more = len(lines) - LISTED
         return [*lines[:LISTED], *([self._say("more", n=more)] if more > 0 else [])]
 
     def _outcome(self, outcome: Outcome) -> str:
-        return OUTCOMES_IN_FRENCH[outcome] if self._language == "fr" else outcome.value
+        return OUTCOMES[self._language][outcome]
 
     def _at(self, instant: datetime) -> str:
         return f"{instant.astimezone(self._zone):%Y-%m-%d %H:%M}"
