@@ -65,18 +65,22 @@ def _must_be_no(value: bool) -> bool:
 
 
 def _instant(value: object) -> object:
+    if isinstance(value, datetime):
+        return value
     text = str(value).strip()
-    if isinstance(value, str) and not re.fullmatch(
-        r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", text
-    ):
+    # Told by hand, as pydantic takes a number for the seconds since 1970.
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", text):
         raise RULES["instant"]
-    return text if isinstance(value, str) else value
+    return text
 
 
 def _day(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d", value.strip()):
+    if isinstance(value, date):
+        return value
+    text = str(value).strip()
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         raise RULES["date"]
-    return value
+    return text
 
 
 def _question(value: str) -> str:
