@@ -36,12 +36,12 @@ class MappingRefused(BasculeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListMapping:
-    """Of one list. What is recognised is kept as `recognisable` gives it."""
+    """Of one list; words as the mapping spells them, but where it says recognisable."""
 
-    files: frozenset[str]
+    files: tuple[str, ...]
     """How the names of its files begin."""
     headers: Mapping[str, tuple[str, ...]]
-    """By field, as the mapping spells them: what is said to people."""
+    """By field."""
     fields: Mapping[str, str]
     """By recognisable header."""
 
@@ -158,7 +158,7 @@ def _parsed(source: str, written: Mapping[str, Mapping[str, Part]]) -> ExtractsM
 
 def _list_mapping(part: Part) -> ListMapping:
     headers = {field: tuple(words) for field, words in part.items() if field not in (FILES, ALL_RIGHTS)}
-    return ListMapping(files=frozenset(map(recognisable, part[FILES])), headers=headers, fields=_by_word(headers))
+    return ListMapping(files=tuple(part[FILES]), headers=headers, fields=_by_word(headers))
 
 
 def _by_word(words: Mapping[str, Iterable[str]]) -> dict[str, str]:

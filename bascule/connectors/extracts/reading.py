@@ -145,15 +145,18 @@ def _whole(read: ReadFolder, cabinet: Cabinet) -> ReadFolder:
 def _list_of(path: Path, mapped: Mapping[str, ListMapping]) -> str | None:
     """The list with the longest beginning that this file's name has."""
     name = recognisable(path.stem)
-    beginnings = [(len(word), one) for one, of in mapped.items() for word in of.files if name.startswith(word)]
+    beginnings = [
+        (len(word), one) for one, of in mapped.items() for word in map(recognisable, of.files) if name.startswith(word)
+    ]
     return max(beginnings)[1] if beginnings else None
 
 
 def _absent(one: ExportedList, folder: Path, mapped: Mapping[str, ListMapping]) -> ReadList:
     if not one.needed:
         return ReadList(of=one)
-    names = " or ".join(sorted(f"{word}….csv" for word in mapped[one.name].files))
-    missing = Problem(f"{folder.name}/{one.name}", None, None, None, "is not there", f"Export it as {names}, or .xlsx")
+    names = " or ".join(f"`{word}`" for word in mapped[one.name].files)
+    fix = f"Export it as .csv or .xlsx under a name that begins with {names}"
+    missing = Problem(f"{folder.name}/{one.name}", None, None, None, "is not there", fix)
     return ReadList(of=one, problems=(missing,))
 
 

@@ -54,7 +54,7 @@ BAD: Sequence[tuple[str, Spoil, str]] = [
     (
         "a missing file",
         lambda folder: (folder / "droits.csv").unlink(),
-        "ge/droits: is not there. Export it as droits….csv or rights….csv, or .xlsx.",
+        "ge/droits: is not there. Export it as .csv or .xlsx under a name that begins with `droits` or `rights`.",
     ),
     (
         "two files for one list",
