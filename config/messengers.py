@@ -122,12 +122,12 @@ async def _send(notices: NoticesSettings, notice: Notice) -> None:
 
 
 def _send_now(notices: NoticesSettings, notice: Notice) -> None:
-    from apprise import NotifyFormat
+    from apprise import Apprise, NotifyFormat
 
     route = _route(notices, notice.to)
     message = in_words(notices, notice)
     with _overheard() as log:
-        sent = route.plugin.notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT)
+        sent = Apprise(route.plugin).notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT)
         said = log.getvalue()
     if not sent:
         raise NotDelivered(f"{notice.to}: {route.at} did not take the message ({_cause(said, route.secrets)})")
@@ -146,6 +146,11 @@ def _mailboxes(notices: NoticesSettings) -> dict[str, str]:
 
 def _mail(smtp: SmtpSettings, address: str) -> _Route:
     password = secret_behind(smtp.password) if smtp.password else None
+    if password and not password.isascii():
+        raise NotConfigured(
+            f"The secret {smtp.password} holds characters beyond ASCII, which Python sends to no mail server",
+            remedy="choose another password for notices",
+        )
     plugin = _plugin(
         {
             "schema": "mailto" if smtp.security == "none" else "mailtos",
