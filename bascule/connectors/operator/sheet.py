@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bascule.connectors.operator.forms import EvidenceRefused, FormField, as_reason, checked
-from bascule.connectors.operator.wording import TEXTS, evidence_of, instructions, language_of, local
+from bascule.connectors.operator.wording import TEXTS, evidence_of, instructions, language_of, local, printable
 from bascule.errors import BasculeError
 from bascule.tables.cells import Cell, Row, Table
 from bascule.tables.from_csv import read_csv
@@ -100,13 +100,17 @@ def _shown(order: WorkOrder) -> tuple[str, ...]:
     return (
         order.id,
         order.cabinet,
-        order.values.get("name", ""),
+        printable(order.values.get("name", "")),
         told.title,
-        "\n\n".join(parts)[:LONGEST_CELL],
+        _cut("\n\n".join(parts), order),
         local(order.opened_at, order),
         str(order.minutes),
         "second person" if order.four_eyes else "",
     )
+
+
+def _cut(text: str, order: WorkOrder) -> str:
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…\n\nbascule inbox --order {order.id}"
 
 
 def _write_csv(orders: Sequence[WorkOrder], asked: Mapping[str, FormField], path: Path) -> None:
@@ -360,7 +364,7 @@ class _Sheet:
             column = "because" if lacks_a_reason else "order"
             fix = "Say it in a sentence" if lacks_a_reason else "Empty the row, or remove it"
             if not (lacks_a_reason and cells["because"].text.strip()):
-                problems.append(self.problem(cells[column], column, Broken(why_not, fix)))
+                problems.append(self.problem(None, column, Broken(why_not, fix), row=cells[column]))
         if problems:
             raise AnswersRefused(problems)
         return answer
