@@ -208,6 +208,8 @@ def _overheard() -> AbstractContextManager[io.StringIO]:
     from apprise import LogCapture
 
     logging.getLogger("apprise").propagate = False
+    # What it calls webhooks with writes each address, too.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
     capture: Any = LogCapture
     overheard: AbstractContextManager[io.StringIO] = capture(level=logging.DEBUG, fmt="%(message)s")
     return overheard
