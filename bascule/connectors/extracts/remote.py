@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from bascule.facts import GeFacts, GeLists, S4aFacts, S4aLists, View, WorkspaceS
 from bascule.model import Cabinet, ErrorClass, System
 
 UNREADABLE, STALE = "extracts-unreadable", "extracts-stale"
-KEPT = 20
-"""Cabinets whose lists stay in memory, so that looking at the same files again costs nothing."""
+CABINETS_KEPT = 20
+"""Those looked at last: their lists stay in memory, so that looking at the same files again costs nothing."""
 
 Lists = GeLists | S4aLists
 ChangedLast = Callable[[Cabinet, View], Awaitable[tuple[datetime, str] | None]]
@@ -57,6 +58,14 @@ NOTHING_KNOWN: Mapping[View, Observation] = {
 """Lists say who and what there is. How far a wizard is, they do not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Lists, and the files that they were read from."""
+
+    files: tuple[Found, ...]
+    lists: Lists
+
+
 class ExtractsRemote:
     """Stands for one system. The lists of a cabinet lie in `<root>/<code>/<system>`; who exports them, writes them there."""
 
@@ -79,7 +88,7 @@ class ExtractsRemote:
         self._oldest = oldest
         self._not_before = not_before
         self._clock = clock
-        self._kept: dict[tuple[str, str], tuple[tuple[Found, ...], Lists]] = {}
+        self._kept: dict[tuple[str, str], Kept] = {}
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return False
@@ -87,9 +96,13 @@ class ExtractsRemote:
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in LISTS:
             return NOTHING_KNOWN[view]
-        lists = await asyncio.to_thread(self._read, cabinet)
-        await self._refuse_stale(cabinet, view, lists.taken_at)
-        return lists
+        key = (cabinet.code, cabinet.siren)
+        kept = await asyncio.to_thread(self._read, cabinet, self._kept.pop(key, None))
+        self._kept[key] = kept
+        while len(self._kept) > CABINETS_KEPT:
+            del self._kept[next(iter(self._kept))]
+        await self._refuse_stale(cabinet, view, kept.lists.taken_at)
+        return kept.lists
 
     async def act(self, cabinet: Cabinet, order: Order) -> Operation:
         raise RemoteRefuses(
@@ -112,7 +125,7 @@ class ExtractsRemote:
     def _folder(self, cabinet: Cabinet) -> Path:
         return folder_of(self._root, cabinet, self.system)
 
-    def _read(self, cabinet: Cabinet) -> Lists:
+    def _read(self, cabinet: Cabinet, kept: Kept | None) -> Kept:
         folder = self._folder(cabinet)
         files = files_in(folder)
         if not files:
@@ -120,9 +133,8 @@ class ExtractsRemote:
                 f"{cabinet.code}: there are no exported lists in {folder}",
                 f"export these lists into {folder}: {needed_in(self.system, self._mapping)}",
             )
-        key = (cabinet.code, cabinet.siren)
-        if key in self._kept and self._kept[key][0] == files:
-            return self._kept[key][1]
+        if kept is not None and kept.files == files:
+            return kept
         try:
             lists = READERS[self.system](folder, self._mapping, cabinet)
         except ExtractsUnreadable as unreadable:
@@ -132,10 +144,7 @@ class ExtractsRemote:
                 f"{cabinet.code}: the exported lists in {folder} changed while they were read",
                 "wait until they are exported, and look again",
             )
-        while len(self._kept) >= KEPT:
-            self._kept.pop(next(iter(self._kept)), None)
-        self._kept[key] = files, lists
-        return lists
+        return Kept(files, lists)
 
     async def _refuse_stale(self, cabinet: Cabinet, view: View, taken_at: datetime) -> None:
         now, folder = self._clock(), self._folder(cabinet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +47,14 @@ def cut(name: str, until: str) -> Spoil:
     def spoil(folder: Path) -> None:
         text = (folder / name).read_bytes()
         (folder / name).write_bytes(text[: text.rindex(until.encode()) + len(until)])
+
+    return spoil
+
+
+def folder_instead_of(name: str) -> Spoil:
+    def spoil(folder: Path) -> None:
+        (folder / name).unlink()
+        (folder / name).mkdir()
 
     return spoil
 
@@ -154,6 +163,16 @@ BAD: Sequence[tuple[str, Spoil, str]] = [
         "ge/groupes.csv: holds a NUL byte on line 1: it is not a text.",
     ),
     ("an empty file", content("groupes.csv", b""), "ge/groupes.csv: is empty. Export the list again."),
+    (
+        "a file that is too large",
+        lambda folder: os.truncate(folder / "groupes.csv", 101 * 1024**2),
+        "ge/groupes.csv: is 101 MB; at most 100 MB are read. Split the file.",
+    ),
+    (
+        "a folder that calls itself CSV",
+        folder_instead_of("groupes.csv"),
+        "ge/groupes.csv: is a folder. Give a .csv or .xlsx file.",
+    ),
     (
         "a workbook that calls itself CSV",
         content("groupes.csv", b"PK\x03\x04..."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,14 +173,15 @@ async def test_lists_know_no_operation(root: Path) -> None:
     assert (refused.value.code, refused.value.error_class) == ("unknown-operation", ErrorClass.UNKNOWN)
 
 
-async def test_few_cabinets_stay_in_memory(root: Path) -> None:
-    ours = remote(root)
-    for number in range(module.KEPT + 5):
-        cabinet = replace(CABINET, code=f"C{number:04}")
+async def test_many_cabinets_are_read_at_once_and_few_stay_in_memory(root: Path) -> None:
+    cabinets = [replace(CABINET, code=f"C{number:04}") for number in range(module.CABINETS_KEPT + 5)]
+    for cabinet in cabinets:
         written_at(put(root / cabinet.code / "ge", GE), NOW)
-        await ours.observe(cabinet, View.GE_LISTS)
+    ours = remote(root)
 
-    assert len(ours._kept) == module.KEPT
+    await asyncio.gather(*(ours.observe(cabinet, View.GE_LISTS) for cabinet in cabinets))
+
+    assert len(ours._kept) == module.CABINETS_KEPT
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:

@@ -36,6 +36,7 @@ async def test_what_the_sandbox_exports_says_what_its_systems_hold(tmp_path: Pat
     cabinet = with_people()
     async with stage(tmp_path, [cabinet]) as ours:
         await ours.wave()
+        ours.time.ahead += 3600  # who was invited has accepted
         ge, s4a = await exported(ours, cabinet, tmp_path)
         ge_held, s4a_held = await held(ours, cabinet)
 
