@@ -191,7 +191,8 @@ class BasculeCommand:
         command = [sys.executable, "-c", "from console.cli import main; main()", *words, *self._environment]
         ended = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
         if ended.returncode:
-            raise BasculeRefused(f"bascule {words[0]} ended with {ended.returncode}: {ended.stderr.strip()[-2000:]}")
+            _, _, said = ended.stderr.rpartition("\nerror: ")
+            raise BasculeRefused(f"bascule {words[0]} ended with {ended.returncode}: {said.strip()[-2000:]}")
         return ended.stdout
 
 
@@ -292,12 +293,15 @@ class PlayingOperator:
                 return self.give_up(order, refusal)
             # The clock is read before the lists are exported: older than the act, they would prove nothing about it.
             seen = self._seen(order)
-            if verb in EXPORTED_AFTER:
-                self._workplace.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
+            self._export_after(verb, order)
             if verb == "synchronise":
                 seen = replace(seen, dossiers=_lines_of(self._extracts / order.cabinet / counting))
             evidence |= evidence_of(verb, seen)
         return self._done(order, evidence)
+
+    def _export_after(self, verb: str, order: Order) -> None:
+        if verb in EXPORTED_AFTER:
+            self._workplace.export(order.cabinet, self._extracts, [EXPORTED_AFTER[verb]])
 
     def do_by_hand(self, verb: str, order: Order) -> Refusal | None:
         """Looks, acts, looks until it has ended."""
@@ -359,7 +363,7 @@ class PlayingOperator:
         try:
             self._bascule.answer(answers, self._by)
         except BasculeRefused as refused:
-            say(f"Handed in with mistakes, to be corrected: {refused}")
+            say(f"Handed in with mistakes, which are then corrected: {refused}")
             still_open = {order.id for order in self._bascule.inbox() if order.state == "open"}
             taken = [answer.order.id for answer in answers if answer.order.id not in still_open]
             if not taken:
@@ -373,9 +377,13 @@ class PlayingOperator:
         return Answer(order, "done", f"Done as asked: {', '.join(order.verbs)}; the screens show it.", evidence)
 
     def _pretend(self, order: Order) -> Answer:
+        """Nothing is done. The lists are exported nevertheless: they tell."""
         say(f"{order.id}: answered done, and nothing was done")
-        seen = self._seen(order)
-        return self._done(order, {k: value for verb in order.verbs for k, value in evidence_of(verb, seen).items()})
+        evidence: dict[str, str] = {}
+        for verb in order.verbs:
+            evidence |= evidence_of(verb, self._seen(order))
+            self._export_after(verb, order)
+        return self._done(order, evidence)
 
     def _seen(self, order: Order) -> Seen:
         return Seen(order, self._workplace.screens(order.cabinet), datetime.now(UTC))

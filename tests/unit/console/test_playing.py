@@ -231,6 +231,17 @@ def test_any_other_lie_is_plausible_and_does_nothing(tmp_path: Path, verbs: tupl
     assert place.journal() == []
 
 
+def test_a_lie_about_users_is_told_by_lists_that_are_exported_afterwards(tmp_path: Path) -> None:
+    place, team = Place(), Team(("users",))
+    walk(place, tmp_path, until="users")
+    before = (tmp_path / "C0001" / "s4a" / "utilisateurs.csv").stat().st_mtime_ns
+    operator(place, team, tmp_path, lies=read_lies("users=C0001")).work_through_the_inbox()
+    assert team.only().result is workorders.Result.DONE
+    listed = tmp_path / "C0001" / "s4a" / "utilisateurs.csv"
+    assert listed.stat().st_mtime_ns > before
+    assert listed.read_text(encoding="cp1252").splitlines() == ["E-mail;Collaborateur;Rôle;Statut"]
+
+
 def test_a_mistake_is_refused_with_its_whole_file_and_corrected(tmp_path: Path) -> None:
     place, team = Place(), Team(("admin-sage",), ("backup",))
     operator(place, team, tmp_path, mistakes=1).work_through_the_inbox()
