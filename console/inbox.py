@@ -206,10 +206,11 @@ def _operator(name: str, settings: Settings) -> str:
     for operator in settings.operators:
         if is_same_person(operator, name):
             return operator
-    from bascule.waves.choosing import did_you_mean
+    from bascule.tables.problems import did_you_mean
 
     raise NotAnOperator(
-        f"{name!r} is no operator of the environment {settings.environment}{did_you_mean(name, settings.operators)}",
+        f"{name!r} is no operator of the environment {settings.environment}. "
+        f"{did_you_mean(name, settings.operators, '')}".rstrip(),
         remedy=f"operators: {', '.join(settings.operators)}",
     )
 
@@ -242,10 +243,11 @@ def _named(numbers: Iterable[str], known: Mapping[str, WorkOrder]) -> list[WorkO
     asked = list(dict.fromkeys(numbers))
     missing = [number for number in asked if number not in known]
     if missing:
-        from bascule.waves.choosing import did_you_mean
+        from bascule.tables.problems import did_you_mean
 
-        told = "\n".join(f"There is no work order {number!r}{did_you_mean(number, known)}" for number in missing)
-        raise NoSuchOrder(told, remedy="see: bascule inbox")
+        numbers = frozenset(known)
+        told = [f"There is no work order {one!r}. {did_you_mean(one, numbers, '')}".rstrip() for one in missing]
+        raise NoSuchOrder("\n".join(told), remedy="see: bascule inbox")
     return [known[number] for number in asked]
 
 
