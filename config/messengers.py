@@ -116,9 +116,9 @@ async def _send(notices: NoticesSettings, notice: Notice) -> None:
         async with asyncio.timeout(SECONDS):
             await asyncio.to_thread(_send_now, notices, notice)
     except TimeoutError:
-        raise NotDelivered(f"{notice.to}: no answer within {SECONDS:.0f} s") from None
+        raise NotDelivered(f"no answer within {SECONDS:.0f} s") from None
     except NotConfigured as wrong:
-        raise NotDelivered(f"{notice.to}: {wrong}", remedy=wrong.remedy) from wrong
+        raise NotDelivered(f"{wrong}; {wrong.remedy}") from wrong
 
 
 def _send_now(notices: NoticesSettings, notice: Notice) -> None:
@@ -130,7 +130,7 @@ def _send_now(notices: NoticesSettings, notice: Notice) -> None:
         sent = Apprise(route.plugin).notify(body=message.text, title=message.subject, body_format=NotifyFormat.TEXT)
         said = log.getvalue()
     if not sent:
-        raise NotDelivered(f"{notice.to}: {route.at} did not take the message ({_cause(said, route.secrets)})")
+        raise NotDelivered(f"{route.at} did not take the message ({_cause(said, route.secrets)})")
 
 
 def _route(notices: NoticesSettings, to: str) -> _Route:

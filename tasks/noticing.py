@@ -33,6 +33,6 @@ async def send_notices(environment: str | None = None) -> PrefectState[None]:
 
 def shown_posted(posted: Sequence[Posted]) -> PrefectState[None]:
     """Red where somebody could not be told."""
-    failed = [one.failed for one in posted if one.failed]
+    failed = [f"{one.notice.to}: {one.failed}" for one in posted if one.failed]
     told = f"{len(posted) - len(failed)} sent"
     return Failed(message="; ".join([told, *failed])) if failed else Completed(message=told)

@@ -59,7 +59,7 @@ async def test_a_server_that_is_down_is_told_and_the_message_sent_once_when_it_i
     down = settings_for(tmp_path, 1)
     for minutes in (0, 10):
         [why] = await look(down, NOON + timedelta(minutes=minutes))
-        assert "anne: the mail server 127.0.0.1 did not take the message" in why
+        assert "the mail server 127.0.0.1 did not take the message" in why
         assert "refused" in why
     for minutes in (20, 30):
         await look(settings, NOON + timedelta(minutes=minutes))

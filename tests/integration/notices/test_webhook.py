@@ -39,7 +39,7 @@ async def test_a_webhook_that_fails_is_told_tried_again_and_its_address_shown_no
     await opened(settings, "C0001")
     webhook.answers = 500
     [why] = await look(settings)
-    assert "env:TEAMS_URL: JSON did not take the message" in why
+    assert "JSON did not take the message" in why
     assert "500" in why
     webhook.answers = 200
     assert await look(settings, NOON + timedelta(minutes=10)) == [""]
