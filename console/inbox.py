@@ -80,6 +80,8 @@ def inbox(
     from config.settings import read_settings
     from console.orders import as_json, show_inbox, show_order
 
+    if json and output is not None:
+        raise Unclear("--json tells programs, -o writes a sheet for people", remedy="give one of the two")
     settings = read_settings(environment)
     say_where(settings)
     now = datetime.now(UTC)

@@ -188,11 +188,17 @@ def _form(order: WorkOrder, told: Instructions) -> Iterator[RenderableType]:
         example = "" if field.kind == "sha256" else f" [{example_of(field)}]"
         grid.add_row(Text(f"{field.name}{mark}"), Text(f"{told.form[field.name]}{example}"))
     yield grid
-    given = " ".join(f"--evidence {field.name}=…" for field in fields if field.required)
-    because = " --because …" if order.four_eyes else ""
-    yield Text(f"\nbascule answer {order.id} --by NAME --result done {given}{because}")
-    otherwise_given = "".join(f" --evidence {name}=…" for name, field in otherwise.items() if field.required)
-    yield Text(f"bascule answer {order.id} --by NAME --result not-done|cannot --because …{otherwise_given}")
+    needed = [field.name for field in fields if field.required]
+    yield _command(order, Result.DONE, needed, reason=order.four_eyes)
+    for result in (Result.NOT_DONE, Result.CANNOT):
+        needed = [field.name for field in fields_of(order.verbs, result) if field.required]
+        yield _command(order, result, needed, reason=True)
+
+
+def _command(order: WorkOrder, result: Result, needed: Sequence[str], *, reason: bool) -> Text:
+    """To be copied: broken only where a shell lets it be."""
+    said = [f"--evidence {name}=…" for name in needed] + (["--because …"] if reason else [])
+    return Text(" \\\n    ".join([f"\nbascule answer {order.id} --by NAME --result {result}", *said]))
 
 
 # For programs

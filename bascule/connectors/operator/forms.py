@@ -306,7 +306,7 @@ def fields_of(verbs: tuple[str, ...], result: Result = Result.DONE) -> tuple[For
 
 def checked(order: WorkOrder, result: Result, given: Mapping[str, object], now: datetime) -> dict[str, Any]:
     """The evidence as the ledger keeps it. Empty values count as not given. Raises EvidenceRefused with every problem."""
-    zone = ZoneInfo(order.values.get("timezone") or "Europe/Paris")
+    zone = zone_of(order)
     said = {name: value for name, value in given.items() if value is not None and str(value).strip()}
     try:
         form = _form(order.verbs, result).model_validate(said)
@@ -316,6 +316,11 @@ def checked(order: WorkOrder, result: Result, given: Mapping[str, object], now: 
     if problems := [*_differing(order, values), *_impossible(values, now)]:
         raise EvidenceRefused(problems)
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
+
+
+def zone_of(order: WorkOrder) -> ZoneInfo:
+    """In which a time is meant that says no zone: the cabinet's."""
+    return ZoneInfo(order.values.get("timezone") or "Europe/Paris")
 
 
 def as_reason(value: str) -> str:

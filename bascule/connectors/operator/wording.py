@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
-from bascule.connectors.operator.forms import FormField, fields_of
+from bascule.connectors.operator.forms import FormField, fields_of, zone_of
 from bascule.workorders import Result, WorkOrder
 
 LANGUAGES = ("fr", "en")
@@ -89,7 +88,7 @@ class _Row(dict[str, str]):
 
 def _row(order: WorkOrder) -> _Row:
     row = _Row({name: printable(value) for name, value in order.values.items() if value})
-    row |= {"order": order.id, "minutes": str(order.minutes), "code": order.cabinet}
+    row |= {"order": order.id, "minutes": str(order.minutes), "code": order.cabinet, "timezone": zone_of(order).key}
     for system in ("ge", "s4a"):
         if order.values.get(f"{system}_reads") == "extracts":
             row[f"{system}_exported"] = "yes"
@@ -100,7 +99,7 @@ def _row(order: WorkOrder) -> _Row:
 
 def local(instant: datetime, order: WorkOrder) -> str:
     """An instant as the cabinet's clocks show it."""
-    zone = ZoneInfo(order.values.get("timezone") or "Europe/Paris")
+    zone = zone_of(order)
     return f"{instant.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
 
 

@@ -166,7 +166,7 @@ def test_one_order_is_a_page_that_can_be_followed_on_eighty_columns(bascule: Bas
         "1. Tell Cabinet Œuvrard 1",
         "extracts/C0001/ge",
         "Never - Nobody connects",
-        "bascule answer C0001-lock-out --by NAME --result done --evidence locked_out_at=…",
+        "bascule answer C0001-lock-out --by NAME --result done \\ --evidence locked_out_at=…",
         "users_back If it is not done: can users connect?",
     ):
         assert words in text

@@ -20,7 +20,7 @@ from tests.builders import work_order
 ASKED = tuple(act.verb for step in PROCEDURE for act in step.acts)
 IN_THE_ROW = {
     "code", "name", "siren", "siret", "entity", "admin_email", "default_profile", "default_group", "terms_signatory",
-    "users", "assignments", "last_reason", "order", "minutes", "deadline", "ge_exported", "s4a_exported",
+    "users", "assignments", "last_reason", "order", "minutes", "deadline", "timezone", "ge_exported", "s4a_exported",
 }  # fmt: skip
 EXPORTED = {"ge_reads": "extracts", "s4a_reads": "extracts"}
 
