@@ -28,10 +28,12 @@ from bascule.notices import (
     due,
     worded,
 )
-from bascule.reports import status_of
+from bascule.reports import DoesNotAddUp, NoSuchWave, status_of
 from bascule.reports.status import needing_somebody
 from config.settings import LOOPBACK, NoticesSettings, Settings, SmtpSettings
 from config.wiring import NotConfigured, now, open_ledger, secret_behind
+
+log = logging.getLogger("bascule.notices")
 
 TEAM = "@team"
 """How the team's address is called; numbered where there are several."""
@@ -86,7 +88,12 @@ def _ended_runs(ledger: Ledger, since: datetime) -> Iterator[EndedRun]:
     recent = {wave: entry for wave, entry in last.items() if entry.at >= since}
     for wave, entry in recent.items():
         began = [one for one in ledger.of_wave(wave, [EntryKind.RUN_BEGAN]) if one.run == entry.run]
-        status = status_of(ledger, wave)
+        try:
+            status = status_of(ledger, wave)
+        except (DoesNotAddUp, NoSuchWave) as wrong:
+            # Nothing is told of it rather than something wrong; alarms do not wait for it.
+            log.warning("%s", wrong)
+            continue
         yield EndedRun(
             wave=wave,
             run=entry.run,
