@@ -138,7 +138,7 @@ def answer(
     if file is not None:
         if orders or result or evidence or because:
             raise Unclear("--file brings the orders and all that is said of them", remedy="give --file and --by only")
-        from bascule.connectors.operator.sheet import read_answers
+        from bascule.connectors.operator.filled_in import read_answers
 
         answers = read_answers(file, _known(settings), by=name, now=now)
     else:
@@ -340,7 +340,7 @@ def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> Non
 
 
 def _write_sheet(orders: Sequence[WorkOrder], path: Path, now: datetime) -> None:
-    from bascule.connectors.operator.sheet import write_orders
+    from bascule.connectors.operator.to_fill_in import write_orders
 
     to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_expired(now)]
     write_orders(to_fill_in, path)

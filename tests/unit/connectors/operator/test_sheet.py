@@ -13,7 +13,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from bascule.connectors.operator.sheet import AnswersRefused, SheetNotWritten, read_answers, write_orders
+from bascule.connectors.operator.filled_in import AnswersRefused, read_answers
+from bascule.connectors.operator.to_fill_in import SheetNotWritten, write_orders
 from bascule.workorders import Answer, Result, Withdrawal, WorkOrder
 from tests.builders import work_order
 
@@ -356,8 +357,8 @@ def test_an_unknown_order_and_a_misspelt_result_are_named_with_what_was_meant(
 ) -> None:
     path = made_by_hand("order,result,because\nC0001-conect,don,\nC0001-connect,finished,\n")
     told = refused(path, [work_order()])
-    assert told[0].startswith(":line 2 (result): `don` is no result. Did you mean `done`?")
-    assert told[1] == ":line 2 (order): `C0001-conect` is no work order. Did you mean `C0001-connect`?"
+    assert told[0] == ":line 2 (order): `C0001-conect` is no work order. Did you mean `C0001-connect`?"
+    assert told[1] == ":line 2 (result): `don` is no result. Did you mean `done`?"
     assert ":line 3 (result): `finished` is no result" in told[2]
 
 
