@@ -19,7 +19,7 @@ SHOWN = {
     "cabinet": 10,
     "name": 26,
     "what": 30,
-    "instructions": 90,
+    "instructions": 110,
     "opened": 17,
     "minutes": 9,
     "approval": 12,
@@ -33,8 +33,8 @@ FORMAT_OF_KIND = {"instant": "yyyy-mm-dd hh:mm", "date": "yyyy-mm-dd"}
 """Everything else is text, so that neither zeros at its beginning nor what looks like a number is changed."""
 TEXT = "@"
 
-TALLEST, LINE = 409.0, 15.0
-"""Points: the height that Excel allows a row, and that of a line."""
+TALLEST, LINE, SMALL = 409.0, 12.0, 9
+"""Points: the height that Excel allows a row, that of a line, and a size of letters in which the longest instructions fit."""
 LONGEST_CELL = 32_000
 """Characters. Excel refuses a cell of 32,768."""
 BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -112,7 +112,7 @@ def _write_xlsx(orders: Sequence[WorkOrder], asked: Mapping[str, FormField], pat
         sheet = workbook.add_worksheet(SHEET)
         top = {"valign": "top", "text_wrap": True}
         paper = {**top, "bg_color": "#FFFBE6", "border": 1, "border_color": "#E0D9B0"}
-        shown = workbook.add_format({**top, "num_format": TEXT, "font_color": "#404040"})
+        shown = workbook.add_format({**top, "num_format": TEXT, "font_color": "#404040", "font_size": SMALL})
         not_asked = workbook.add_format({"bg_color": "#D9D9D9"})
         headers = {to_give: workbook.add_format(_header(to_give)) for to_give in (False, True)}
         formats = {
