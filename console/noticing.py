@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from console.telling import print_json, say, say_where
+
+if TYPE_CHECKING:
+    from bascule.notices import Message, Posted
 
 
 def register(app: typer.Typer) -> None:
@@ -42,19 +45,26 @@ def notify(
         looked = tuple(Posted(notice) for notice in what_is_due(settings))
     else:
         looked = asyncio.run(send_what_is_due(settings))
-    told = []
-    for one in looked:
-        message = in_words(settings.notices, one.notice)
-        state = "due" if dry_run else "failed" if one.failed else "sent"
-        about = [matter.about for matter in one.notice.matters]
-        told.append({"to": one.notice.to, "notice": one.notice.kind, "about": about, "state": state, "why": one.failed})
-        told[-1] |= {"subject": message.subject, "text": message.text}
-        if not json:
-            typer.echo(f"{one.notice.to}: {state}: {one.failed or message.subject}")
-        if dry_run and not json:
-            typer.echo(f"\n{message.text}")
+    told = [_told(one, in_words(settings.notices, one.notice), due=dry_run) for one in looked]
     if json:
         print_json(told)
+    else:
+        for one in told:
+            typer.echo(f"{one['to']}: {one['state']}: {one['why'] or one['subject']}")
+            if dry_run:
+                typer.echo(f"\n{one['text']}")
     failed = sum(bool(one.failed) for one in looked)
     say(f"{len(looked)} would be sent." if dry_run else f"{len(looked) - failed} sent, {failed} to be tried again.")
     raise typer.Exit(Exit.NOT_OK if failed else Exit.OK)
+
+
+def _told(posted: Posted, message: Message, *, due: bool) -> dict[str, Any]:
+    return {
+        "to": posted.notice.to,
+        "notice": posted.notice.kind,
+        "about": [matter.about for matter in posted.notice.matters],
+        "state": "due" if due else "failed" if posted.failed else "sent",
+        "why": posted.failed or None,
+        "subject": message.subject,
+        "text": message.text,
+    }

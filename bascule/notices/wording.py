@@ -96,12 +96,12 @@ OUTCOMES: Mapping[str, Mapping[Outcome, str]] = {
         Outcome.FAILED: "en échec",
         Outcome.PARTIAL: "partiel",
         Outcome.BLOCKED: "bloqué",
-        Outcome.NONE: "pas fini",
+        Outcome.NONE: "inachevé",
         Outcome.OK_WITH_RESERVATIONS: "ok avec réserves",
         Outcome.OK: "ok",
         Outcome.EXCLUDED: "exclu",
     },
-    "en": {outcome: outcome.value for outcome in Outcome} | {Outcome.NONE: "not ended"},
+    "en": {outcome: outcome.value for outcome in Outcome} | {Outcome.NONE: "unfinished"},
 }
 
 

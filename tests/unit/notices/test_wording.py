@@ -55,7 +55,7 @@ def test_an_alarm_says_so_in_its_subject_and_that_nothing_reopens_by_itself() ->
 def test_a_wave_that_ended_tells_its_totals_its_grade_and_who_needs_somebody() -> None:
     told = message_to("@team", runs=[run()], language="en")
     assert told.subject == "Bascule: wave pilot, run ended: blocked"
-    assert "20 cabinets: 1 blocked, 2 not ended, 17 ok." in told.text
+    assert "20 cabinets: 1 blocked, 2 unfinished, 17 ok." in told.text
     assert "- C0007: blocked, at step admin-rights" in told.text
     assert "bascule status --wave pilot" in told.text
 
