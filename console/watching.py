@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.telling import masked, print_json, say_where
+
+if TYPE_CHECKING:
+    from bascule.inventory import Inventory
+    from config.settings import Settings
 
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
@@ -71,16 +75,30 @@ def report(
         typer.echo(str(path))
 
 
-def doctor(json: Json = False, environment: Environment = None) -> None:
-    """Look whether a run could begin: settings, ledger, the three systems, Prefect.
+def doctor(
+    extracts: Annotated[
+        bool, typer.Option("--extracts", help="Look at the lists exported from GE and Client Management instead.")
+    ] = False,
+    inventory: Annotated[
+        Path | None, typer.Option("--inventory", "-i", help="With --extracts: whose lists; left out, the ledger's.")
+    ] = None,
+    cabinet: Annotated[
+        list[str] | None, typer.Option("--cabinet", "-c", help="With --extracts: only this one; may be repeated.")
+    ] = None,
+    json: Json = False,
+    environment: Environment = None,
+) -> None:
+    """Look whether a run could begin: settings, ledger, the three systems, Prefect. Or what was understood of exported lists.
 
-    Example: bascule doctor --environment production
+    Example: bascule doctor --extracts --inventory inventory.csv --cabinet C0042
     """
     from config.settings import read_settings
     from console.examining import examine
 
     settings = read_settings(environment)
     say_where(settings)
+    if extracts:
+        raise typer.Exit(_examine_extracts(settings, inventory, cabinet or [], as_json=json))
     found = asyncio.run(examine(settings))
     if json:
         print_json([{"what": f.what, "ok": f.ok, "says": f.says, "remedy": f.remedy} for f in found])
@@ -89,6 +107,41 @@ def doctor(json: Json = False, environment: Environment = None) -> None:
             typer.secho(f"{'ok   ' if finding.ok else 'WRONG'} ", fg="green" if finding.ok else "red", nl=False)
             typer.echo(f"{finding.what}: {finding.says}{f' -> {finding.remedy}' if finding.remedy else ''}")
     raise typer.Exit(0 if all(finding.ok for finding in found) else 2)
+
+
+def _examine_extracts(settings: Settings, file: Path | None, codes: list[str], *, as_json: bool) -> int:
+    from dataclasses import asdict
+    from datetime import UTC, datetime, timedelta
+
+    from rich.console import Console
+
+    from bascule.connectors.extracts import read_mapping
+    from bascule.inventory import read_inventory
+    from bascule.waves.choosing import named
+    from console.extracts_examined import as_table, examine_extracts
+
+    cabinets = (read_inventory(file) if file is not None else _stored_inventory(settings)).cabinets
+    of = settings.extracts
+    mapping = read_mapping(of.mapping)
+    chosen = named(cabinets, codes) if codes else cabinets
+    oldest = timedelta(hours=of.oldest_hours)
+    rows = examine_extracts(of.root, mapping, chosen, oldest=oldest, now=datetime.now(UTC))
+    if as_json:
+        print_json([asdict(row) | {"ok": row.ok} for row in rows])
+    else:
+        Console().print(as_table(rows, mapping))
+    return 0 if all(row.ok for row in rows) else 2
+
+
+def _stored_inventory(settings: Settings) -> Inventory:
+    from bascule.inventory.stored import from_plain
+    from config.wiring import NotConfigured, open_ledger
+
+    with open_ledger(settings, read_only=True) as ledger:
+        stored = ledger.inventory()
+    if stored is None:
+        raise NotConfigured("The ledger holds no inventory", remedy="give one with --inventory FILE")
+    return from_plain(stored.content)
 
 
 @ledger_app.command()

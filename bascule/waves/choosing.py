@@ -59,19 +59,27 @@ def selected(
             f"--only does not know {unknown[0]!r}{did_you_mean(unknown[0], WORDS)}",
             remedy=f"words: {', '.join(WORDS)}",
         )
-    known = {cabinet.code: cabinet for cabinet in cabinets}
-    missing = [code for code in codes if code not in known]
-    if missing:
-        raise NotChosen(
-            f"No cabinet {missing[0]!r} in this wave{did_you_mean(missing[0], known)}",
-            remedy="see: bascule status --wave W",
-        )
-    named = [known[code] for code in dict.fromkeys(codes)] if codes else list(cabinets)
+    chosen = named(cabinets, codes) if codes else tuple(cabinets)
     if only:
-        named = [cabinet for cabinet in named if _word_of(standing[cabinet.code]) in only]
-    elif not codes:
-        named = [cabinet for cabinet in named if standing[cabinet.code].outcome not in DONE]
-    return tuple(named)
+        return tuple(cabinet for cabinet in chosen if _word_of(standing[cabinet.code]) in only)
+    if not codes:
+        return tuple(cabinet for cabinet in chosen if standing[cabinet.code].outcome not in DONE)
+    return chosen
+
+
+def named(cabinets: Iterable[Cabinet], codes: Iterable[str]) -> tuple[Cabinet, ...]:
+    """The cabinets of these codes, in this order, each once. Raises NotChosen."""
+    known = {cabinet.code: cabinet for cabinet in cabinets}
+    missing = next((code for code in codes if code not in known), None)
+    if missing is not None:
+        raise NotChosen(
+            f"No cabinet {missing!r} here{did_you_mean(missing, known)}", remedy=f"codes: {_some(sorted(known))}"
+        )
+    return tuple(known[code] for code in dict.fromkeys(codes))
+
+
+def _some(codes: Sequence[str]) -> str:
+    return ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
 
 
 def _word_of(standing: Stands) -> str:
