@@ -98,7 +98,9 @@ def _write_csv(orders: Sequence[WorkOrder], asked: Mapping[str, FormField], path
         writer = csv.writer(file, delimiter=";")
         writer.writerow([*SHOWN, *GIVEN, *asked])
         for order in orders:
-            harmless = [f"'{text}" if text.startswith(BEGINS_A_FORMULA) else text for text in _shown(order)]
+            # One line a row, so that a line that is told is the row that Excel shows.
+            shown = [text.replace("\n", "  ") for text in _shown(order)]
+            harmless = [f"'{text}" if text.startswith(BEGINS_A_FORMULA) else text for text in shown]
             writer.writerow([*harmless, *[""] * (len(GIVEN) + len(asked))])
 
 

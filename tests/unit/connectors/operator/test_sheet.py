@@ -168,7 +168,7 @@ def test_two_hundred_orders_are_read_in_one_go_and_one_wrong_cell_refuses_them_a
     fill_in(todo, {orders[76].id: {"siren_shown": "12345"}})
 
     (told,) = refused(todo, orders)
-    place = "[orders]:L78 (siren_shown): " if todo.suffix == ".xlsx" else ":line 1"
+    place = "[orders]:L78 (siren_shown): " if todo.suffix == ".xlsx" else ":line 78 (siren_shown): "
     assert told.startswith(place)
     assert "`12345` is no SIREN of 9 digits. Copy it from the screen, in a cell formatted as text." in told
 
