@@ -16,7 +16,7 @@ from bascule.model import Cabinet, Lifecycle, Outcome, State, System
 from bascule.procedure import PROCEDURE
 from bascule.workorders import OrderState, Result
 from tests.builders import assert_moved, cabinet, cabinets, with_people
-from tests.integration.people.office import Office, office
+from tests.office import Office, office
 
 SITTINGS = ["admin-sage", "activation-key", "connect", "sign-up", "return", "backup", "lock-out"]
 """What a person is asked for, in turn, when the inventory names nobody to invite."""
