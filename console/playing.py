@@ -221,7 +221,7 @@ class Round:
 
     def in_words(self) -> str:
         given = ", ".join(f"{self.results.get(result, 0)} {result}" for result in ("done", "not-done", "cannot"))
-        return f"{self.seen} orders seen: {given}; {self.approved} approved"
+        return f"work orders: {self.seen} seen, {given}, {self.approved} approved"
 
 
 class PlayingOperator:

@@ -29,6 +29,7 @@ class Place:
 
     def __init__(self, *codes: str, **scenario: Any) -> None:
         app = create_app(world(*codes), {"sync_seconds": 0.05, **scenario})
+        self._sandbox = app.state.sandbox
         self.tester = httpx.Client(transport=InThisProcess(app), base_url="http://sandbox")
         self.workplace = Workplace(self.tester)
 
@@ -46,3 +47,8 @@ class Place:
     def state(self, code: str = "C0001") -> dict[str, Any]:
         state: dict[str, Any] = self.tester.get(f"/sandbox/state/{code}").json()
         return state
+
+    def lists(self, system: str, code: str = "C0001") -> bytes:
+        """As the contract tells them."""
+        body: bytes = self._sandbox.lists(self._sandbox.cabinets[code], system, gzip=False).body
+        return body

@@ -15,8 +15,10 @@ import pytest
 import console.playing
 from bascule import workorders
 from bascule.connectors.contract import VERBS
+from bascule.connectors.extracts import read_ge, read_mapping, read_s4a
 from bascule.connectors.operator.forms import FORM_OF, EvidenceRefused, checked, fields_of
 from bascule.connectors.operator.sittings import IRREVERSIBLE, SITTINGS
+from bascule.facts import View, from_json
 from console.playing import (
     Answer,
     BasculeCommand,
@@ -33,6 +35,7 @@ from console.playing import (
 )
 from console.seeing import EVIDENCE, Order, Seen, evidence_of, given_up, goes_on, is_done, typed, what_went_wrong
 from console.workplace import ListsNotWritten, Refusal
+from tests import builders
 from tests.unit.console.at_the_workplace import Place
 from tests.unit.sandbox.conftest import line
 
@@ -135,7 +138,7 @@ def test_a_cabinet_is_moved_order_by_order_and_every_form_is_filled_as_bascule_a
         told = operator(place, team, tmp_path).work_through_the_inbox()
         assert team.orders[0].state is workorders.OrderState.DONE, verbs
         assert told.in_words() == (
-            f"1 orders seen: 1 done, 0 not-done, 0 cannot; {int(team.orders[0].four_eyes)} approved"
+            f"work orders: 1 seen, 1 done, 0 not-done, 0 cannot, {int(team.orders[0].four_eyes)} approved"
         )
     assert place.applied() == [
         verb.name for verb in sorted(VERBS, key=lambda v: [w for s in ROAD for w in s].index(v.name))
@@ -163,6 +166,22 @@ def test_the_source_is_exported_under_the_lock_out_and_the_target_before_users_a
         codes = [row["Code"] for row in csv.DictReader(text, delimiter=";")]
     assert codes == place.state()["s4a"]["dossiers"]
     assert team.only().evidence["dossiers_shown"] == len(codes)
+
+
+def test_exported_lists_are_read_as_what_the_systems_hold(tmp_path: Path) -> None:
+    place, cabinet, mapping = Place(), builders.cabinet(siren=line()["siren"]), read_mapping()
+    for verbs in ROAD:
+        operator(place, Team(verbs), tmp_path).work_through_the_inbox()
+    place.workplace.export("C0001", tmp_path)
+    ge = from_json(View.GE_LISTS, place.lists("ge"))
+    read = read_ge(tmp_path / "C0001" / "ge", mapping, cabinet)
+    assert replace(read, taken_at=NOON, right_names=()) == replace(ge, taken_at=NOON, right_names=())
+    assert set(read.right_names) == set(ge.right_names)
+    s4a = from_json(View.S4A_LISTS, place.lists("s4a"))
+    read_there = read_s4a(tmp_path / "C0001" / "s4a", mapping, cabinet)
+    # No exported list tells the defaults.
+    same: dict[str, Any] = {"taken_at": NOON, "default_profile": None, "default_group": None}
+    assert replace(read_there, **same) == replace(s4a, **same)
 
 
 @pytest.mark.parametrize(
