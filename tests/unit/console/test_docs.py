@@ -29,7 +29,8 @@ def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     looking = {f"bascule {verb}" for verb in ("status", "report", "doctor", "sandbox", "ledger upgrade")}
     playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
     assert set(COMMANDS) == inventory | looking | playing | {
-        f"bascule {verb}" for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "demo", "server")
+        f"bascule {verb}"
+        for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "notify", "demo", "server")
     }
 
 
