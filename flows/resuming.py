@@ -38,7 +38,9 @@ async def resume_waiting(wave: str | None = None, environment: str | None = None
             environment=environment,
             return_state=True,
         )
-    await send_due(environment)
+    if not resumed:
+        # A wave sends its own at its end.
+        await send_due(environment)
     told = ", ".join(f"{name}: {len(codes)} taken up" for name, codes in resumed.items())
     return Completed(message=told or "nothing to carry on with")
 

@@ -20,6 +20,7 @@ from flows.preparing import Asked, Prepared, prepare, require_answers
 from flows.stored import until_stored
 from flows.watching import Watch, watching
 from tasks.migrating import brake, migrate_in_prefect
+from tasks.noticing import send_due
 from tasks.reporting import publish_wave
 
 
@@ -76,6 +77,7 @@ async def migrate_wave(
         conducted = await carry_out_wave(prepared, settings, ledger, watch)
     await brake.let_go()
     watch.folder = await publish_wave(prepared.wave, environment=environment)
+    await send_due(environment)
     watch.stored = await _what_prefect_lacks(brake.started - before)
     return shown(conducted)
 
