@@ -9,7 +9,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from bascule.connectors import Health, Remote
@@ -26,9 +26,11 @@ from bascule.inventory import Inventory, Window
 from bascule.inventory.stored import to_plain
 from bascule.ledger import Desk, EntryKind, Ledger, StoredInventory, this_process
 from bascule.model import Cabinet, Kind, System
-from bascule.reports import Published, publish
 from bascule.waves.window import opening
 from config.settings import PaceSettings, Settings, SystemSettings
+
+if TYPE_CHECKING:
+    from bascule.reports import Published
 
 HTTP, OPERATOR, EXTRACTS = "http", "operator", "extracts"
 
@@ -207,6 +209,8 @@ def pace_of(pace: PaceSettings) -> Pace:
 
 def published(settings: Settings, wave: str, run: str | None = None) -> Published:
     """A wave's run folder, written from the ledger as it stands now."""
+    from bascule.reports import publish
+
     with open_ledger(settings, read_only=True) as ledger:
         return publish(ledger, wave, settings.out, run)
 
