@@ -35,6 +35,10 @@ Environment = Annotated[
 ]
 
 
+GOES_ON = frozenset({OrderState.DONE, OrderState.NOT_DONE, OrderState.WITHDRAWN})
+"""A run has something to do after these."""
+
+
 class NotAnOperator(BasculeError):
     """Whoever speaks is none of the operators."""
 
@@ -94,10 +98,13 @@ def inbox(
             one
             for one in known.values()
             if (closed or one.state.needs_somebody)
-            and cabinet in (None, one.cabinet)
+            and (cabinet is None or cabinet.casefold() == one.cabinet.casefold())
             and wave in (None, one.wave)
             and is_theirs(one)
         ]
+    others = sum(one.state.needs_somebody for one in known.values())
+    if not chosen and others:
+        say(f"None of the {others} work orders that need somebody is among these.")
     if json:
         print_json([as_json(one, now) for one in chosen])
     elif output is not None:
@@ -335,7 +342,7 @@ def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> Non
     blocked = [one.cabinet for one in orders if one.state is OrderState.CANNOT]
     if blocked:
         say(f"Next: {', '.join(dict.fromkeys(blocked))} stays blocked until the reason is mended and a run asks anew.")
-    for wave in dict.fromkeys(one.wave for one in orders if not one.state.needs_somebody):
+    for wave in dict.fromkeys(one.wave for one in orders if one.state in GOES_ON):
         say(f"Next: a run of the wave carries on: bascule rerun --wave {wave}{environment}")
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from bascule.connectors.operator.forms import FormField, fields_of
-from bascule.connectors.operator.wording import Instructions, example_of, instructions, local, printable
+from bascule.connectors.operator.wording import Instructions, evidence_of, example_of, instructions, local, printable
 from bascule.workorders import OrderState, Result, WorkOrder
 
 SHOWN = 60
@@ -103,102 +104,101 @@ def _age(since: timedelta) -> str:
 
 def show_order(order: WorkOrder, now: datetime) -> None:
     console = Console()
-    for part in _page(order, instructions(order), now):
+    page = _Page(order, instructions(order), now, console.width)
+    for part in (*page.head(), *page.said_before(), *page.instructions(), *page.form()):
         console.print(part)
 
 
-def _page(order: WorkOrder, told: Instructions, now: datetime) -> Iterator[RenderableType]:
-    owner = printable(order.owner or NOBODY)
-    yield Text(f"{order.id}: {told.title}", style="bold")
-    yield Text(f"{order.cabinet} {printable(order.values.get('name', ''))}, wave {order.wave}, owner {owner}")
-    yield Text(f"Asked {local(order.opened_at, order)}; open until {local(order.expires_at, order)}.")
-    if order.deadline is not None:
-        late = order.is_overdue(now)
-        yield Text(
-            f"{'OVERDUE: users' if late else 'Users'} must be able to connect again by {local(order.deadline, order)}.",
-            style="bold red" if late else "bold",
-        )
-    yield Text(told.takes)
-    yield from _said_before(order, now)
-    yield from _list(told.headings["do"], told.steps, numbered=True)
-    yield from _list(told.headings["look_at"], told.look_at)
-    yield from _list(told.headings["never"], told.never, style="bold red")
-    if order.state is OrderState.OPEN and not order.is_expired(now):
-        yield from _form(order, told)
+@dataclass(frozen=True, slots=True)
+class _Page:
+    order: WorkOrder
+    told: Instructions
+    now: datetime
+    width: int
+
+    def head(self) -> Iterator[Text]:
+        order = self.order
+        yield self._text(f"{order.id}: {self.told.title}", style="bold")
+        owner = printable(order.owner or NOBODY)
+        yield self._text(f"{order.cabinet} {printable(order.values.get('name', ''))}, wave {order.wave}, owner {owner}")
+        yield self._text(f"Asked {self._at(order.opened_at)}, open until {self._at(order.expires_at)}.")
+        if order.deadline is not None:
+            late = order.is_overdue(self.now)
+            yield self._text(
+                f"{'OVERDUE: users' if late else 'Users'} must be able to connect again by {self._at(order.deadline)}.",
+                style="bold red" if late else "bold",
+            )
+        yield self._text(self.told.takes)
+
+    def said_before(self) -> Iterator[Text]:
+        order = self.order
+        for done, said in (
+            ("did not approve the answer", order.refusal),
+            ("withdrew it", order.withdrawal),
+            (f"answered {order.answer.result}" if order.answer else "", order.answer),
+            ("approved", order.approval),
+        ):
+            if said is not None:
+                because = f": {printable(said.because)}" if said.because else ""
+                yield self._text(f"{said.by} {done} at {self._at(said.at)}{because}", style="yellow")
+            if said is not None and said is order.answer:
+                yield from (
+                    self._text(f"    {name} = {printable(str(value))}") for name, value in said.evidence.items()
+                )
+        if order.is_expired(self.now):
+            yield self._text("On hold: time ran out. Run the wave again, and it is asked anew.", style="magenta")
+        elif order.state is OrderState.TO_APPROVE:
+            yield Text(f"\nbascule approve {order.id} --by NAME --because …", style="yellow")
+
+    def instructions(self) -> Iterator[RenderableType]:
+        headings = self.told.headings
+        for heading, lines, marks, style in (
+            (headings["do"], self.told.steps, [f"{number}." for number, _ in enumerate(self.told.steps, 1)], "bold"),
+            (headings["look_at"], self.told.look_at, ["-"] * len(self.told.look_at), "bold"),
+            (headings["never"], self.told.never, ["-"] * len(self.told.never), "bold red"),
+        ):
+            if lines:
+                yield Text(f"\n{heading}", style=style)
+                yield self._columns(zip(marks, lines, strict=True), first=3, justify="right")
+
+    def form(self) -> Iterator[RenderableType]:
+        if self.order.state is not OrderState.OPEN or self.order.is_expired(self.now):
+            return
+        yield Text(f"\n{self.told.headings['evidence']}", style="bold")
+        asked = evidence_of(self.order).values()
+        names = [f"{field.name}{'' if field.required else ' (?)'}" for field in asked]
+        meanings = [
+            self.told.form[field.name] + ("" if field.kind == "sha256" else f" [{example_of(field)}]")
+            for field in asked
+        ]
+        yield self._columns(zip(names, meanings, strict=True), first=max(map(len, names)), justify="left")
+        for result in Result:
+            yield _command(self.order, result)
+
+    def _columns(
+        self, rows: Iterable[tuple[str, str]], *, first: int, justify: Literal["left", "right"]
+    ) -> RenderableType:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(justify=justify, no_wrap=True, min_width=first)
+        grid.add_column(no_wrap=True)
+        for mark, line in rows:
+            grid.add_row(Text(mark), self._text(line, self.width - first - 2))
+        return grid
+
+    def _text(self, text: str, width: int | None = None, style: str = "") -> Text:
+        """Broken here, as Rich would also break at the no-break spaces of French."""
+        lines = (textwrap.fill(line, width or self.width, break_on_hyphens=False) for line in text.split("\n"))
+        return Text("\n".join(lines), style=style)
+
+    def _at(self, instant: datetime) -> str:
+        return local(instant, self.order)
 
 
-def _said_before(order: WorkOrder, now: datetime) -> Iterator[Text]:
-    if order.refusal is not None:
-        yield Text(
-            f"{order.refusal.by} did not approve the answer at {local(order.refusal.at, order)}: "
-            f"{printable(order.refusal.because)}",
-            style="yellow",
-        )
-    if order.withdrawal is not None:
-        yield Text(
-            f"Withdrawn by {order.withdrawal.by} at {local(order.withdrawal.at, order)}: "
-            f"{printable(order.withdrawal.because)}",
-            style="yellow",
-        )
-    if order.answer is not None:
-        because = f": {printable(order.answer.because)}" if order.answer.because else ""
-        yield Text(
-            f"{order.answer.by} answered {order.answer.result} at {local(order.answer.at, order)}{because}",
-            style="yellow",
-        )
-        for name, value in order.answer.evidence.items():
-            yield Text(f"    {name} = {printable(str(value))}")
-    if order.approval is not None:
-        yield Text(
-            f"Approved by {order.approval.by} at {local(order.approval.at, order)}: {printable(order.approval.because)}"
-        )
-    elif order.is_expired(now):
-        yield Text("On hold: nobody answered in time. Run the wave again, and it is asked anew.", style="magenta")
-    elif order.state is OrderState.TO_APPROVE:
-        yield Text(
-            f"Somebody else approves: bascule approve {order.id} --by NAME --because TEXT (or --refuse)", style="yellow"
-        )
-
-
-def _list(
-    heading: str, lines: Sequence[str], *, numbered: bool = False, style: str = "bold"
-) -> Iterator[RenderableType]:
-    if not lines:
-        return
-    yield Text(f"\n{heading}", style=style)
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(justify="right", no_wrap=True)
-    grid.add_column(overflow="fold")
-    for number, line in enumerate(lines, start=1):
-        grid.add_row(f"{number}." if numbered else "-", Text(line))
-    yield Padding(grid, (0, 0, 0, 1))
-
-
-def _form(order: WorkOrder, told: Instructions) -> Iterator[RenderableType]:
-    fields = fields_of(order.verbs)
-    otherwise = {
-        field.name: field for result in (Result.NOT_DONE, Result.CANNOT) for field in fields_of(order.verbs, result)
-    }
-    yield Text(f"\n{told.headings['evidence']}", style="bold")
-    grid = Table.grid(padding=(0, 2, 0, 1))
-    grid.add_column(overflow="fold")
-    grid.add_column(overflow="fold")
-    for field in [*fields, *(field for name, field in otherwise.items() if name not in {f.name for f in fields})]:
-        mark = "" if field.required else " (?)"
-        example = "" if field.kind == "sha256" else f" [{example_of(field)}]"
-        grid.add_row(Text(f"{field.name}{mark}"), Text(f"{told.form[field.name]}{example}"))
-    yield grid
-    needed = [field.name for field in fields if field.required]
-    yield _command(order, Result.DONE, needed, reason=order.four_eyes)
-    for result in (Result.NOT_DONE, Result.CANNOT):
-        needed = [field.name for field in fields_of(order.verbs, result) if field.required]
-        yield _command(order, result, needed, reason=True)
-
-
-def _command(order: WorkOrder, result: Result, needed: Sequence[str], *, reason: bool) -> Text:
+def _command(order: WorkOrder, result: Result) -> Text:
     """To be copied: broken only where a shell lets it be."""
-    said = [f"--evidence {name}=…" for name in needed] + (["--because …"] if reason else [])
-    return Text(" \\\n    ".join([f"\nbascule answer {order.id} --by NAME --result {result}", *said]))
+    needed = [f"--evidence {field.name}=…" for field in fields_of(order.verbs, result) if field.required]
+    because = ["--because …"] if order.four_eyes or result is not Result.DONE else []
+    return Text(" \\\n    ".join([f"\nbascule answer {order.id} --by NAME --result {result}", *needed, *because]))
 
 
 # For programs

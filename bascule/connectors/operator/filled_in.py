@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bascule.connectors.operator.forms import EvidenceRefused, as_reason, checked
-from bascule.connectors.operator.to_fill_in import GIVEN, SHEET, SHOWN, asked_by
+from bascule.connectors.operator.to_fill_in import GIVEN, SHEET, SHOWN
 from bascule.connectors.operator.wording import TEXTS, evidence_of
 from bascule.errors import BasculeError
 from bascule.tables.cells import Cell, Row, Table
@@ -111,7 +111,7 @@ class _Sheet:
             return expected
         place = self.names.index("order")
         named = {row.cells[place].text.strip() for row in self.table.rows}
-        return [*expected, *asked_by(order for number, order in self.orders.items() if number in named)]
+        return [*expected, *evidence_of(*(order for number, order in self.orders.items() if number in named))]
 
     def answer_in(self, row: Row) -> dict[str, Answer]:
         """By the order's number; none where the row was not filled in. Raises AnswersRefused."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bascule.connectors.operator.forms import Form, FormField
+from bascule.connectors.operator.forms import FormField
 from bascule.connectors.operator.wording import TEXTS, evidence_of, instructions, language_of, local, printable
 from bascule.errors import BasculeError
 from bascule.workorders import Result, WorkOrder
@@ -55,18 +55,12 @@ def write_orders(orders: Sequence[WorkOrder], path: Path) -> None:
             f"{path}: files ending in {path.suffix!r} are not written here", remedy="let it end in .xlsx or .csv"
         )
     try:
-        writes(orders, asked_by(orders), path)
+        writes(orders, evidence_of(*orders), path)
     except (OSError, FileCreateError) as trouble:
         raise SheetNotWritten(
             f"{path}: cannot be written ({trouble})",
             remedy="close it where it is open, or give another -o, in a folder that exists and may be written",
         ) from trouble
-
-
-def asked_by(orders: Iterable[WorkOrder]) -> dict[str, FormField]:
-    """The evidence that any of these orders asks for; last, what may go with any answer."""
-    asked = {name: field for order in orders for name, field in evidence_of(order).items()}
-    return dict(sorted(asked.items(), key=lambda item: item[0] in Form.model_fields))
 
 
 def _shown(order: WorkOrder) -> tuple[str, ...]:

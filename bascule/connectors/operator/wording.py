@@ -12,7 +12,7 @@ from datetime import datetime
 from importlib import resources
 from typing import Any, Literal
 
-from bascule.connectors.operator.forms import FormField, fields_of, zone_of
+from bascule.connectors.operator.forms import Form, FormField, fields_of, zone_of
 from bascule.workorders import Result, WorkOrder
 
 LANGUAGES = ("fr", "en")
@@ -66,12 +66,13 @@ def language_of(order: WorkOrder) -> str:
     return said if said in LANGUAGES else "en"
 
 
-def evidence_of(order: WorkOrder) -> dict[str, FormField]:
-    """Every piece of evidence that some answer to this order asks for, what *done* asks for first."""
+def evidence_of(*orders: WorkOrder) -> dict[str, FormField]:
+    """Every piece of evidence that some answer to one of these orders asks for; last, what may go with any answer."""
     asked: dict[str, FormField] = {}
-    for result in Result:
-        asked = {field.name: field for field in fields_of(order.verbs, result)} | asked
-    return asked
+    for verbs in dict.fromkeys(order.verbs for order in orders):
+        for field in (field for result in Result for field in fields_of(verbs, result)):
+            asked.setdefault(field.name, field)
+    return dict(sorted(asked.items(), key=lambda item: item[0] in Form.model_fields))
 
 
 def example_of(field: FormField) -> str:
