@@ -29,6 +29,9 @@ from cryptography.x509.oid import NameOID
 from bascule.ledger import Desk, Ledger
 from bascule.workorders import Answer, Result, WorkOrder
 from config.settings import Settings
+from tests.integration.ledger.conftest import ledger, ledger_url
+
+__all__ = ["ledger", "ledger_url"]  # on SQLite, and on PostgreSQL where there is one
 
 PASSWORD = "s3cret%41/@+"  # what URLs and SMTP might trip over
 Clock = Callable[[], dt.datetime]

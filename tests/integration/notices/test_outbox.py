@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -39,15 +40,12 @@ class Letterbox:
         self.heard.append(notice.to)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
-
-
-async def test_of_many_who_look_at_the_same_moment_one_sends(ledger: Ledger) -> None:
+async def test_of_many_who_look_at_the_same_moment_one_sends(ledger_url: str) -> None:
     box = Letterbox()
-    with ledger:
-        await asyncio.gather(*(Outbox(ledger, lambda: NOON).post(always, box.send) for _ in range(8)))
+    with contextlib.ExitStack() as stack:
+        # Each with a writer and a connection of its own, as processes have them.
+        ledgers = [stack.enter_context(Ledger(ledger_url)) for _ in range(5)]
+        await asyncio.gather(*(Outbox(ledger, lambda: NOON).post(always, box.send) for ledger in ledgers))
     assert sorted(box.heard) == ["@team", "anne", "env:TEAMS_URL"]
 
 
@@ -70,12 +68,11 @@ async def test_a_message_whose_sender_died_is_taken_over_and_told_twice_rather_t
     async def dies(_: Notice) -> None:
         raise KeyError("the machine goes down")
 
-    with ledger:
-        with pytest.raises(KeyError):
-            await Outbox(ledger, lambda: NOON).post(always, dies)
-        await Outbox(ledger, lambda: NOON + timedelta(minutes=9)).post(always, box.send)
-        assert "anne" not in box.heard
-        await Outbox(ledger, lambda: NOON + TAKEN_OVER_AFTER).post(always, box.send)
+    with pytest.raises(KeyError):
+        await Outbox(ledger, lambda: NOON).post(always, dies)
+    await Outbox(ledger, lambda: NOON + timedelta(minutes=9)).post(always, box.send)
+    assert "anne" not in box.heard
+    await Outbox(ledger, lambda: NOON + TAKEN_OVER_AFTER).post(always, box.send)
     assert sorted(box.heard) == ["@team", "anne", "env:TEAMS_URL"]
 
 
@@ -86,25 +83,22 @@ async def test_who_cannot_be_told_is_tried_once_a_look(ledger: Ledger) -> None:
         tried.append(notice.to)
         raise NotDelivered("no")
 
-    with ledger:
-        posted = await Outbox(ledger, lambda: NOON).post(always, refuses)
+    posted = await Outbox(ledger, lambda: NOON).post(always, refuses)
     assert [one.failed for one in posted] == ["no"] * 3
     assert len(tried) == 3
 
 
 async def test_a_look_that_finds_nothing_writes_nothing(ledger: Ledger) -> None:
-    with ledger:
-        await Outbox(ledger, lambda: NOON).post(always, Letterbox().send)
-        before = len(ledger.history(CHAIN))
-        assert await Outbox(ledger, lambda: NOON).post(always, Letterbox().send) == ()
-        assert len(ledger.history(CHAIN)) == before
+    await Outbox(ledger, lambda: NOON).post(always, Letterbox().send)
+    before = len(ledger.history(CHAIN))
+    assert await Outbox(ledger, lambda: NOON).post(always, Letterbox().send) == ()
+    assert len(ledger.history(CHAIN)) == before
 
 
 async def test_what_was_told_is_a_chain_that_holds_and_belongs_to_its_waves(ledger: Ledger) -> None:
-    with ledger:
-        await Outbox(ledger, lambda: NOON).post(always, Letterbox().send)
-        assert first_broken(ledger.history(CHAIN)) is None
-        assert ledger.waves() == ("pilot",)
+    await Outbox(ledger, lambda: NOON).post(always, Letterbox().send)
+    assert first_broken(ledger.history(CHAIN)) is None
+    assert ledger.waves() == ("pilot",)
 
 
 async def test_a_wave_called_notices_is_none_of_this(settings: Settings, mail: MailServer) -> None:
