@@ -137,13 +137,20 @@ def test_the_inbox_can_be_narrowed(bascule: Bascule, given: Given) -> None:
     def shown(*words: str) -> set[str]:
         return set(numbers(bascule("inbox", "--json", *words).out))
 
-    assert shown("--cabinet", "C0002") == {"C0002-connect", "C0002-admin-sage"}
+    assert shown("--cabinet", "C0002") == shown("--cabinet", "c0002") == {"C0002-connect", "C0002-admin-sage"}
     assert shown("--wave", "second") == {"C0002-connect"}
     assert shown("--mine", "Anne") == {"C0001-connect", "C0003-connect", "C0002-admin-sage"}
     assert shown("--mine", "paul") == {"C0002-connect", "C0003-connect", "C0001-admin-sage"}
     bascule("answer", "C0003-connect", "--by", "anne", "--result", "cannot", "--because", "No rights")
     assert "C0003-connect" not in shown()
     assert "C0003-connect" in shown("--all")
+
+
+def test_an_inbox_that_is_narrowed_to_nothing_says_that_there_is_more(bascule: Bascule, given: Given) -> None:
+    given(order(number=1), order(number=2))
+    told = bascule("inbox", "--wave", "pilto")
+    assert told.code == 0
+    assert "None of the 2 work orders that need somebody is among these." in told.err
 
 
 def test_an_inbox_of_somebody_unknown_is_refused(bascule: Bascule, given: Given) -> None:
