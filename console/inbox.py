@@ -111,7 +111,7 @@ def inbox(
         _write_sheet(chosen, output, now)
     elif order is not None:
         show_order(chosen[0], now)
-    else:
+    elif chosen or not others:
         show_inbox(chosen, now)
 
 

@@ -21,6 +21,8 @@ from bascule.workorders import OrderState, Result, WorkOrder
 SHOWN = 60
 """Rows at most; --json and -o have them all."""
 NOBODY = "nobody"
+NARROWEST = 20
+"""Letters in a column of text, however narrow the terminal."""
 
 
 # The inbox
@@ -180,9 +182,9 @@ class _Page:
     ) -> RenderableType:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(justify=justify, no_wrap=True, min_width=first)
-        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
         for mark, line in rows:
-            grid.add_row(Text(mark), self._text(line, self.width - first - 2))
+            grid.add_row(Text(mark), self._text(line, max(NARROWEST, self.width - first - 2)))
         return grid
 
     def _text(self, text: str, width: int | None = None, style: str = "") -> Text:

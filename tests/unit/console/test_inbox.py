@@ -149,7 +149,7 @@ def test_the_inbox_can_be_narrowed(bascule: Bascule, given: Given) -> None:
 def test_an_inbox_that_is_narrowed_to_nothing_says_that_there_is_more(bascule: Bascule, given: Given) -> None:
     given(order(number=1), order(number=2))
     told = bascule("inbox", "--wave", "pilto")
-    assert told.code == 0
+    assert (told.code, told.out) == (0, "")
     assert "None of the 2 work orders that need somebody is among these." in told.err
 
 
@@ -177,6 +177,15 @@ def test_one_order_is_a_page_that_can_be_followed_on_eighty_columns(bascule: Bas
         "users_back If it is not done: can users connect?",
     ):
         assert words in text
+
+
+@pytest.mark.parametrize("columns", ["1", "20", "300"])
+def test_a_terminal_may_be_narrow_or_wide(
+    bascule: Bascule, given: Given, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    given(order("lock-out"))
+    monkeypatch.setenv("COLUMNS", columns)
+    assert bascule("inbox").code == bascule("inbox", "--order", "C0001-lock-out").code == 0
 
 
 def test_a_page_shows_the_approver_what_was_answered(bascule: Bascule, given: Given) -> None:
