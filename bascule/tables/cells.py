@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openpyxl.utils import get_column_letter
-
 from bascule.tables.problems import Broken
 
 MAX_COLUMNS = 100
@@ -23,6 +21,8 @@ class Cell:
     @property
     def place(self) -> str:
         """As people find it: `H17` in a sheet, `line 17` in a text."""
+        from openpyxl.utils import get_column_letter
+
         return f"{get_column_letter(self.column)}{self.line}" if self.column else f"line {self.line}"
 
 

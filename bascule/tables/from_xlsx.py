@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import openpyxl
-
 from bascule.tables.cells import MAX_COLUMNS, Cell, Row, Table
 from bascule.tables.opening import Accepted
 from bascule.tables.problems import Broken, Problem
@@ -32,6 +30,8 @@ def sheets_of(content: bytes, accepted: Accepted) -> Iterator[list[Any]]:
     """The sheets, to be read by `table_of` while this is open. Raises Broken, whatever is wrong with the workbook."""
     _measure(content, accepted)
     try:
+        import openpyxl
+
         with _one_at_a_time, warnings.catch_warnings(action="ignore"):
             workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, keep_links=False)
             yield workbook.worksheets

@@ -1,0 +1,124 @@
+"""The human road, rehearsed: work orders, people who answer, exported lists, and runs that end while a person is awaited."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
+
+from bascule.inventory import Inventory, sample, write_inventory
+from bascule.ledger import EntryKind, Ledger, first_broken
+from bascule.model import Outcome, System
+from bascule.procedure import PROCEDURE
+from bascule.reports import status_of
+from console.sandbox_process import SandboxProcess, start_sandbox
+from flows.resuming import resume_waiting
+
+BASCULE = [sys.executable, "-c", "from console.cli import main; main()"]
+BY_PEOPLE = {System.MY_SAGE: "operator", System.GE: "operator+extracts", System.S4A: "operator+extracts"}
+ROUNDS = 9
+"""More than a cabinet has sittings."""
+
+LIAR = "C0007"
+
+
+def by_people(cabinets: int) -> Inventory:
+    drawn = sample(cabinets, seed=3, wave="pilot")
+    return replace(drawn, cabinets=tuple(replace(one, connectors=BY_PEOPLE, owner="anne") for one in drawn.cabinets))
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BASCULE_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.db")
+    monkeypatch.setenv("BASCULE_OUT", str(tmp_path / "runs"))
+    return tmp_path
+
+
+@pytest.fixture
+def sandbox(request: pytest.FixtureRequest, place: Path) -> Iterator[SandboxProcess]:
+    inventory = by_people(request.param)
+    write_inventory(inventory, place / "inv.csv")
+    with start_sandbox(inventory, scenario={"sync_seconds": 0.2}) as running:
+        yield running
+
+
+def bascule(*arguments: str) -> str:
+    ended = subprocess.run([*BASCULE, *arguments], capture_output=True, text=True, timeout=110, check=False)
+    assert ended.returncode in (0, 4, 5), (arguments, ended.stderr)
+    return ended.stdout
+
+
+def dossiers_missing_at(sandbox: SandboxProcess, code: str) -> set[str]:
+    state: dict[str, Any] = httpx.get(f"{sandbox.url}/sandbox/state/{code}").json()
+    return set(state["ge"]["dossiers"]) - set(state["s4a"]["dossiers"])
+
+
+async def open_runs() -> int:
+    """Flow runs and task runs that Prefect does not see ended."""
+    going_on = [state.value for state in set(StateType) - TERMINAL_STATES]
+    body = {"state": {"type": {"any_": going_on}}}
+    async with get_client() as client:
+        flows = await client.request("POST", "/flow_runs/count", json={"flow_runs": body})
+        tasks = await client.request("POST", "/task_runs/count", json={"task_runs": body})
+    return int(flows.json()) + int(tasks.json())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("sandbox", [31], indirect=True)
+async def test_a_wave_by_people_alone_is_moved_proven_and_signed_and_a_lie_is_found_out(
+    sandbox: SandboxProcess, place: Path
+) -> None:
+    bascule("sandbox", "export", "--all", "--output", "extracts", "--url", sandbox.url)
+    bascule("run", "--inventory", "inv.csv")
+    with Ledger(f"sqlite:///{place}/ledger.db") as ledger:
+        for _ in range(ROUNDS):
+            assert await open_runs() == 0
+            assert ledger.at_work() == frozenset()
+            if not json.loads(bascule("inbox", "--json")):
+                break
+            bascule(
+                *("sandbox", "operator", "--by", "anne", "--approver", "paul", "--extracts", "extracts"),
+                *("--url", sandbox.url, "--lies", f"synchronise={LIAR}", "--mistakes", "0.1"),
+            )
+            await resume_waiting(return_state=True)
+
+        status = status_of(ledger, "pilot")
+        assert status.outcomes == {Outcome.OK: 30, Outcome.PARTIAL: 1}
+        lied = next(cabinet for cabinet in status.cabinets if cabinet.code == LIAR)
+        missing = dossiers_missing_at(sandbox, LIAR)
+        assert len(missing) == 2
+        assert "2 dossiers missing" in (lied.reason or "")
+        assert all(code in (lied.reason or "") for code in missing)
+
+        for cabinet in status.cabinets:
+            history = ledger.history(cabinet.code)
+            assert first_broken(history) is None
+            proofs = {entry.step: entry.reason for entry in history if entry.kind is EntryKind.PROOF}
+            assert cabinet.code == LIAR or set(proofs) == {step.name for step in PROCEDURE}
+            assert "done by anne, approved by paul" in proofs["synchronise"]
+            assert {e.who for e in history if e.kind is EntryKind.ANSWERED} == {"anne"}
+            assert {e.who for e in history if e.kind is EntryKind.APPROVED} == {"paul"}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prefect_server")
+@pytest.mark.parametrize("sandbox", [300], indirect=True)
+async def test_three_hundred_cabinets_wait_for_people_and_nothing_runs(sandbox: SandboxProcess, place: Path) -> None:
+    bascule("sandbox", "export", "--all", "--output", "extracts", "--url", sandbox.url)
+    status = json.loads(bascule("run", "--inventory", "inv.csv", "--json"))
+    assert {cabinet["lifecycle"] for cabinet in status["cabinets"]} == {"waiting"}
+    assert len(json.loads(bascule("inbox", "--json"))) == 300
+    assert await open_runs() == 0
+    with Ledger(f"sqlite:///{place}/ledger.db", read_only=True) as ledger:
+        assert ledger.at_work() == frozenset()
