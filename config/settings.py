@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -23,7 +24,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from bascule.errors import BasculeError
 from bascule.inventory import rules
@@ -50,6 +51,17 @@ def _secret_reference(value: str) -> str:
             "is no reference to a secret; write env:NAME or prefect:BLOCK, and keep the secret out of files"
         )
     return value
+
+
+def _names(value: object) -> object:
+    """A variable may list them with commas, as well as in JSON."""
+    if not isinstance(value, str):
+        return value
+    return (
+        json.loads(value)
+        if value.lstrip().startswith("[")
+        else [name.strip() for name in value.split(",") if name.strip()]
+    )
 
 
 def _connector(value: str) -> str:
@@ -84,6 +96,7 @@ def _one_or_many(value: object) -> object:
 
 
 Connector = Annotated[str, AfterValidator(_connector)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 SecretReference = Annotated[str, AfterValidator(_secret_reference)]
 Address = Annotated[str, AfterValidator(_address)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -236,7 +249,7 @@ class Settings(BaseSettings):
         False, description="the sandbox does what a person would do; only in the environment sandbox"
     )
     concurrency: PositiveInt = Field(20, description="cabinets at once, where a wave does not say")
-    operators: tuple[str, ...] = Field((), description="who may answer and approve, by name")
+    operators: Names = Field((), description="who may answer and approve, by name")
     my_sage: SystemSettings = SystemSettings()
     ge: SystemSettings = SystemSettings()
     s4a: SystemSettings = SystemSettings()
@@ -297,6 +310,10 @@ def read_settings(environment: str | None = None) -> Settings:
         return Settings(**(values | {"environment": path.stem if name.endswith(".toml") else name}))
     except ValidationError as wrong:
         raise SettingsRefused("\n".join(_in_words(wrong, path))) from None
+    except SettingsError as unreadable:
+        raise SettingsRefused(
+            f"A variable cannot be read: {unreadable}", remedy="lists and groups are written as JSON, or in a TOML file"
+        ) from None
 
 
 def names_of_settings(model: type[BaseModel] = Settings, before: str = "") -> Iterator[str]:

@@ -61,20 +61,26 @@ async def _systems(settings: Settings) -> list[Examined]:
     except BasculeError as refused:
         return [Examined("systems", False, str(refused), refused.remedy)]
     if not healths:
-        return [
-            Examined(
-                "systems",
-                False,
-                "no http agent is configured",
-                "set BASCULE_GE__URL and the others, or name connectors in the inventory",
-            )
-        ]
+        return [_people(settings)]
     hint = (
         "start it: bascule sandbox --inventory FILE"
         if settings.plays_person
         else "see that the agent runs, and its address"
     )
     return [Examined(h.system.value, h.ok, h.says, "" if h.ok else hint) for h in healths]
+
+
+def _people(settings: Settings) -> Examined:
+    """Without any http agent it is people who act, and lists that are read."""
+    if settings.operators:
+        told = f"no http agent; {', '.join(settings.operators)} may answer work orders"
+        return Examined("systems", True, f"{told}; see the lists with: bascule doctor --extracts")
+    return Examined(
+        "systems",
+        False,
+        "no http agent is configured, and nobody may answer work orders",
+        "set BASCULE_GE__URL and the others, or name operators (BASCULE_OPERATORS=anne,paul)",
+    )
 
 
 def _prefect(settings: Settings) -> Examined:

@@ -349,6 +349,10 @@ def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> Non
 def _write_sheet(orders: Sequence[WorkOrder], path: Path, now: datetime) -> None:
     from bascule.connectors.operator.to_fill_in import write_orders
 
+    if path.is_file():
+        raise Unclear(
+            f"{path} is there already, and may hold answers", remedy="give another name, or take it away first"
+        )
     to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_expired(now)]
     write_orders(to_fill_in, path)
     left_out = len(orders) - len(to_fill_in)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.telling import say, say_where
+from console.telling import say, say_connectors, say_where
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -152,6 +152,7 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
     say_where(settings)
     with open_ledger(settings) as ledger:
         prepared = prepare(asked, settings, ledger)
+        say_connectors(settings, prepared.cabinets)
         asyncio.run(require_answers(settings, prepared))
         for name in prepared.ignored:
             say(f"warning: the wave's setting {name} is not enforced by this version")

@@ -33,13 +33,18 @@ def serve() -> int:
     say_where(settings)
     with ensure_server(settings.prefect_home, port=4200) as prefect:
         deploy(prefect.url)
-        say(
-            f"Prefect's pages: {prefect.ui_url}. Deployments: migrate_wave/wave, migrate_cabinet/cabinet, publish_reports/reports."
-        )
+        say(f"Prefect's pages: {prefect.ui_url}. Deployments: {', '.join(deployments())}.")
         say("Ctrl-C ends server and worker.")
         with worker(prefect.url) as working, contextlib.suppress(KeyboardInterrupt):
             return working.wait()
     return 0
+
+
+def deployments() -> tuple[str, ...]:
+    """The names of the deployments, as the file has them."""
+    import yaml
+
+    return tuple(one["name"] for one in yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"])
 
 
 def deploy(url: str) -> None:

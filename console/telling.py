@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bascule.model import Cabinet
     from config.settings import Settings
 
 
@@ -22,6 +25,24 @@ def say_where(settings: Settings) -> None:
 
     connectors = ", ".join(f"{s.value} by {settings.system(s).connector or 'what the inventory says'}" for s in System)
     say(f"Environment {settings.environment} · ledger {masked(settings.ledger_url or 'none')} · {connectors}")
+
+
+def say_connectors(settings: Settings, cabinets: Iterable[Cabinet]) -> None:
+    """Which connectors these cabinets use, where some use other ones than the environment's."""
+    from collections import Counter
+
+    from bascule.model import System
+
+    cabinets = tuple(cabinets)
+    if not any(cabinet.connectors for cabinet in cabinets):
+        return
+    used = Counter(
+        (system, cabinet.connectors.get(system) or settings.system(system).connector or "none")
+        for cabinet in cabinets
+        for system in System
+    )
+    told = (f"{system.value} by {connector} ({count})" for (system, connector), count in sorted(used.items()))
+    say(f"The inventory's connectors: {', '.join(told)}")
 
 
 def masked(url: str) -> str:

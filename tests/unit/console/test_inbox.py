@@ -431,8 +431,9 @@ def test_a_sheet_for_excel_is_written_too_and_one_that_cannot_be_is_refused(
 ) -> None:
     given(order())
     assert bascule("inbox", "-o", "todo.xlsx").out.startswith("todo.xlsx: 1 order to fill in")
-    assert (tmp_path / "todo.xlsx").is_file()
-    for name in ("todo.pdf", "nowhere/todo.xlsx"):
+    written = (tmp_path / "todo.xlsx").read_bytes()
+    for name in ("todo.pdf", "nowhere/todo.xlsx", "todo.xlsx"):
         told = bascule("inbox", "-o", name)
         assert told.code == 2
         assert name in told.err
+    assert (tmp_path / "todo.xlsx").read_bytes() == written, "it may hold answers"
