@@ -1,42 +1,15 @@
-"""Ledgers to write in: on SQLite, and on PostgreSQL too where BASCULE_TEST_POSTGRESQL_URL names a server to make databases on."""
+"""Ledgers to write in, on SQLite and on PostgreSQL, and what goes on behind their backs."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
 
-from bascule.ledger import Ledger
+from tests.databases import ledger, ledger_url
 
-POSTGRESQL = os.environ.get("BASCULE_TEST_POSTGRESQL_URL")
-
-
-@pytest.fixture(params=["sqlite", *(["postgresql"] if POSTGRESQL else [])])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'ledger.db'}"
-        return
-    assert POSTGRESQL
-    name = f"bascule_{uuid4().hex}"
-    server = create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
-    server.dispose()
-
-
-@pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    with Ledger(ledger_url) as ledger:
-        yield ledger
+__all__ = ["ledger", "ledger_url"]
 
 
 @pytest.fixture

@@ -30,10 +30,7 @@ def test_processes_that_append_to_one_ledger_at_once_lose_nothing(ledger_url: st
     assert_nothing_is_lost_when_two_append(ledger_url)
 
 
-def test_processes_that_make_one_ledger_at_once_make_one(ledger_url: str, request: pytest.FixtureRequest) -> None:
-    if ledger_url.startswith("postgresql"):
-        request.applymarker(pytest.mark.xfail(reason="nobody waits for who is making the tables", strict=False))
-
+def test_processes_that_make_one_ledger_at_once_make_one(ledger_url: str) -> None:
     assert_nothing_is_lost_when_two_append(ledger_url)
 
 
