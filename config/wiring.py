@@ -7,7 +7,7 @@ import contextlib
 import getpass
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -16,7 +16,7 @@ from bascule.connectors import Health, Remote
 from bascule.connectors.composed import ComposedRemote
 from bascule.connectors.contract import VERBS, verb_named
 from bascule.connectors.http import HttpRemote
-from bascule.connectors.operator.facts import changed_last
+from bascule.connectors.operator.facts import agreed_from, changed_last
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Pace, RetryPolicy, Run
 from bascule.engine.decisions import sent_last
@@ -26,6 +26,7 @@ from bascule.inventory import Inventory, Window
 from bascule.inventory.stored import to_plain
 from bascule.ledger import Desk, EntryKind, Ledger, StoredInventory, this_process
 from bascule.model import Cabinet, Kind, System
+from bascule.procedure import LOCK_OUT
 from bascule.waves.window import opening
 from config.settings import PaceSettings, Settings, SystemSettings
 
@@ -113,7 +114,26 @@ async def run_on(
             pace=pace_of(settings.pace),
             plays_person=settings.plays_person,
             clock=clock,
+            not_now=not_before(desk, window, clock),
         )
+
+
+def not_before(
+    desk: Desk, window: Window | None, clock: Callable[[], datetime]
+) -> Callable[[Cabinet, str], Awaitable[str | None]]:
+    """The guarded section is begun only while the wave's window is open, and not before the hour that was agreed for it."""
+
+    async def why_not_now(cabinet: Cabinet, step: str) -> str | None:
+        if step != LOCK_OUT:
+            return None
+        opens = opening(window, ZoneInfo(cabinet.timezone), clock())[0] if window else None
+        agreed = agreed_from(await desk.of(cabinet.code))
+        for begins, says in ((agreed, "the synchronisation was agreed for"), (opens, "the wave's window opens at")):
+            if begins is not None and clock() < begins:
+                return f"{says} {begins:%Y-%m-%d %H:%M} UTC"
+        return None
+
+    return why_not_now
 
 
 async def health_of(settings: Settings, systems: Collection[System] = tuple(System)) -> tuple[Health, ...]:

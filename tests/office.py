@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bascule.connectors import Remote
 from bascule.connectors.composed import ComposedRemote
@@ -15,9 +16,12 @@ from bascule.connectors.contract import VERBS
 from bascule.connectors.operator.forms import checked
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Conducted, conduct
+from bascule.inventory import Window
 from bascule.ledger import Desk
 from bascule.model import Cabinet, System
+from bascule.waves.window import opening
 from bascule.workorders import Answer, Approval, Result, WorkOrder
+from config.wiring import not_before
 from tests.builders import Stage, stage
 
 
@@ -27,8 +31,8 @@ class Office:
 
     on: Stage
     lists: dict[System, Remote] = field(default_factory=dict)
-    window: tuple[timedelta, timedelta] | None = None
-    """Opens and closes so long from now."""
+    window: Window | None = None
+    """The wave's."""
 
     @property
     def desk(self) -> Desk:
@@ -59,12 +63,13 @@ class Office:
             asks_for=frozenset(verb.name for verb in VERBS if verb.system is system),
         )
 
-    def _window(self, _cabinet: Cabinet, now: datetime) -> tuple[datetime, datetime] | None:
-        return (now + self.window[0], now + self.window[1]) if self.window else None
+    def _window(self, cabinet: Cabinet, now: datetime) -> tuple[datetime, datetime] | None:
+        return opening(self.window, ZoneInfo(cabinet.timezone), now) if self.window else None
 
     async def wave(self, cabinets: Sequence[Cabinet] | None = None) -> Conducted:
         run = self.on.run(plays_person=False)
         run.remote = self.remote_for(run.id)
+        run.not_now = not_before(self.desk, self.window, self.on.time.now)
         return await conduct(run, self.on.cabinets if cabinets is None else cabinets, slots=20)
 
     def open_orders(self) -> list[WorkOrder]:

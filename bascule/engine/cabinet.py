@@ -194,7 +194,7 @@ class CabinetRun:
             facts = await self._facts(step.reads | step.reads_before)
             if act.unless.holds(facts) and not again:
                 continue
-            doubt = self._doubt(step, act, facts, again=again)
+            doubt = await self._doubt(step, act, facts, again=again)
             if doubt is not None:
                 return self._verdict(
                     step, doubt.state, doubt.reason, error_class=doubt.error_class, remedy=doubt.remedy, facts=facts
@@ -204,13 +204,16 @@ class CabinetRun:
                 return self._wait_for(step, asked)
         return await self._look(step)
 
-    def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
+    async def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
         together = [one for one in self._together(step) if one.name not in facts.again]
         if step.kind is Kind.HUMAN and not self.run.plays_person and not self._asks(act.verb):
             return Doubt(
                 State.WAITING, f"a person must do this: {step.says}", ErrorClass.HUMAN, "do it by hand, then re-run"
             )
+        too_early = await self.run.not_now(self.cabinet, step.name)
+        if too_early is not None:
+            return Doubt(State.WAITING, too_early, ErrorClass.HUMAN, "run again from then on")
         if again:
             return None
         for one in chain.from_iterable(step.acts for step in together):

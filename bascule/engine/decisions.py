@@ -280,10 +280,10 @@ _GRAVITY = (State.UNKNOWN, State.FAILED, State.WAITING)
 _WORST_FAILURE = (Outcome.FAILED, Outcome.PARTIAL, Outcome.BLOCKED)
 
 
-def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: bool, stopped: bool) -> Standing:
+def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: bool, stopped: str) -> Standing:
     """A cabinet's standing from its steps' last entries: the gravest counts, never the average.
 
-    `open_steps` are those neither done nor tried; `reserved`: some finding is a reservation; `stopped`: the run was told to end.
+    `open_steps` are those neither done nor tried; `reserved`: some finding is a reservation; `stopped`: why the run began nothing more.
     """
     for state in _GRAVITY:
         entries = [entry for entry in last.values() if entry.state is state]
@@ -299,9 +299,7 @@ def standing(last: Mapping[str, Entry], *, open_steps: Iterable[str], reserved: 
         return Standing(Lifecycle.ENDED, outcome, *told)
     first_open = next(iter(open_steps), None)
     if first_open is not None:
-        return Standing(
-            Lifecycle.PAUSED, Outcome.NONE, first_open, "the run was stopped" if stopped else "not tried in this run"
-        )
+        return Standing(Lifecycle.PAUSED, Outcome.NONE, first_open, stopped or "not tried in this run")
     return Standing(Lifecycle.ENDED, Outcome.OK_WITH_RESERVATIONS if reserved else Outcome.OK, None, "")
 
 

@@ -35,6 +35,10 @@ class Pace:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
 
+async def never_too_early(_cabinet: Cabinet, _step: str) -> str | None:
+    return None
+
+
 @dataclass(kw_only=True)
 class Run:
     """One process at work on one wave."""
@@ -54,6 +58,12 @@ class Run:
     chance: random.Random = field(default_factory=random.Random)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: begin nothing more, end what is begun, let users in again."""
+    drain: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: end the step at hand, and a guarded section that has begun; begin nothing else."""
+    why_drained: str = "the run was drained"
+    not_now: Callable[[Cabinet, str], Awaitable[str | None]] = never_too_early
+    """Why this step, by its name, may not act on this cabinet yet, though all it requires holds; None where it may."""
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     progress: Callable[[Cabinet, str, Operation], None] = lambda cabinet, step, operation: None
 
     async def pause(self, seconds: float) -> None:

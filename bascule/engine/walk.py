@@ -87,6 +87,8 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
 
     def start_what_can_be_done() -> None:
         for step in cabinet_run.procedure:
+            if run.drain.is_set() and not (LOCK_OUT in done and step.name in (SYNCHRONISE, REOPEN)):
+                continue
             if step.name not in done and step.name not in tried and done.issuperset(step.after):
                 tried.add(step.name)
                 trying[asyncio.create_task(perform(cabinet_run, step))] = step
@@ -121,8 +123,15 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
     await go_on()
     open_steps = [step.name for step in cabinet_run.procedure if step.name not in done]
     return standing(
-        cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=run.stop.is_set()
+        cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=why_no_more(run)
     )
+
+
+def why_no_more(run: Run) -> str:
+    """Why what could be done was not; empty where nothing kept the run from it."""
+    if run.stop.is_set():
+        return "the run was stopped"
+    return run.why_drained if run.drain.is_set() else ""
 
 
 async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]) -> None:

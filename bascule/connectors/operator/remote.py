@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bascule.connectors import Observation, Operation, OperationStatus, Order
 from bascule.connectors.contract import CANNOT
-from bascule.connectors.operator.facts import agreed_from, ge_facts, my_sage_facts, s4a_facts
+from bascule.connectors.operator.facts import ge_facts, my_sage_facts, s4a_facts
 from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, SECTION_LASTS, sitting_of
 from bascule.errors import RemoteRefuses
 from bascule.facts import View
@@ -98,8 +98,6 @@ class OperatorRemote:
         if in_hand is not None:
             return self._as_operation(in_hand, order.verb, order.key)
         verbs = sitting_of(order.verb, lambda verb: self._asking.asks(cabinet, verb))
-        if "lock-out" in verbs:
-            self._refuse_too_early(cabinet, known, now)
         on_hold = [one.id for one in covering if one.state.needs_somebody]
         if on_hold:
             withdrawal = Withdrawal(by=self._asking.who, at=now, because="not answered in time; asked anew")
@@ -194,22 +192,6 @@ class OperatorRemote:
             "assignments": "\n".join(f"{one.client} — {one.email}" for one in cabinet.assignments),
         }
         return {name: value for name, value in row.items() if value}
-
-    def _refuse_too_early(self, cabinet: Cabinet, known: Sequence[WorkOrder], now: datetime) -> None:
-        """The guarded section is offered only when the wave's window is open, and not before the hour that was agreed."""
-        window = self._asking.window(cabinet, now)
-        agreed = agreed_from(known)
-        for from_when, says in (
-            (agreed, "the synchronisation was agreed for"),
-            (window and window[0], "the wave's window opens at"),
-        ):
-            if from_when is not None and now < from_when:
-                raise RemoteRefuses(
-                    f"{says} {from_when:%Y-%m-%d %H:%M} UTC",
-                    code="too-early",
-                    error_class=ErrorClass.HUMAN,
-                    remedy=f"run {cabinet.code} again from then on",
-                )
 
 
 def _last_reason(before: Sequence[WorkOrder]) -> str:
