@@ -52,7 +52,7 @@ class Ledger:
             self.close()
             raise
         if self._writing is not None:
-            self._writer = Writer(self._writing)
+            self._writer = Writer(self._writing, patience=busy_seconds)
 
     def __enter__(self) -> Self:
         return self

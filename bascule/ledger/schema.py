@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -15,11 +16,21 @@ from bascule.ledger.tables import REVISION
 from bascule.ledger.trouble import in_words
 
 BUSY_SECONDS = 30.0
-"""How long a second writer waits on SQLite before it says so."""
+"""How long one who wants to write waits for another before they say so."""
+
+WRITING = 7295182
+"""The number of PostgreSQL's advisory lock that whoever writes to the ledger holds until they have committed."""
+
+SILENCE = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+"""How soon a PostgreSQL that vanished without a word is given up, in seconds: by itself, TCP would wait for hours."""
 
 
 def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) -> Engine:
-    """A pooled engine. On SQLite a writer's transaction takes the write lock at its beginning: it then never fails midway."""
+    """A pooled engine. Writers take turns, on either database: a transaction that writes has the ledger to itself.
+
+    So nobody comes between what a transaction reads and what it then writes, none fails midway because of another, and a
+    fencing number that was looked at is still the newest when the entry under it is committed.
+    """
     try:
         parsed = make_url(url)
     except ArgumentError as wrong:
@@ -27,29 +38,80 @@ def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) ->
             f"{url!r} is not a database address",
             remedy="set BASCULE_LEDGER_URL, for example sqlite:///.bascule/ledger.db",
         ) from wrong
-    if parsed.get_backend_name() != "sqlite":
-        try:
-            return create_engine(parsed, pool_size=1 if writes else 5, pool_pre_ping=True)
-        except (NoSuchModuleError, ModuleNotFoundError) as missing:
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _on_sqlite(parsed, writes, busy_seconds)
+        case "postgresql":
+            return _on_postgresql(parsed, writes, busy_seconds)
+        case other:
             raise LedgerUnreachable(
-                f"No driver is installed for {parsed.drivername}", remedy="pip install 'bascule[postgres]'"
-            ) from missing
-    if writes and parsed.database and parsed.database != ":memory:" and not parsed.database.startswith("file:"):
-        _make_folder(Path(parsed.database).parent)
-    engine = create_engine(parsed, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+                f"A ledger is kept on SQLite or on PostgreSQL, not on {other}", remedy="check BASCULE_LEDGER_URL"
+            )
+
+
+def _on_sqlite(url: URL, writes: bool, busy_seconds: float) -> Engine:
+    if writes and url.database and url.database != ":memory:" and not url.database.startswith("file:"):
+        _make_folder(Path(url.database).parent)
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: Any) -> None:
         # SQLAlchemy's own BEGIN, not the driver's: see "begin" below.
         connection.isolation_level = None
         if writes:
-            connection.execute("PRAGMA journal_mode=WAL")
+            _write_ahead(connection, until=monotonic() + busy_seconds)
             # An intent is on disk before its act, also when the machine loses power.
             connection.execute("PRAGMA synchronous=FULL")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _write_ahead(connection: sqlite3.Connection, until: float) -> None:
+    """So that reading goes on while somebody writes. For this one change SQLite does not wait by itself for who is there."""
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as trouble:
+            if trouble.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() >= until:
+                raise
+            sleep(0.01)
+
+
+def _on_postgresql(url: URL, writes: bool, busy_seconds: float) -> Engine:
+    """What the address itself says of a connection is left as it is."""
+    asked = {"application_name": "bascule", **SILENCE}
+    try:
+        engine = create_engine(
+            url,
+            pool_size=1 if writes else 5,
+            pool_pre_ping=True,
+            # Each statement sees what was committed before it, whatever the server's default: see "begin" below.
+            isolation_level="READ COMMITTED",
+            connect_args={name: value for name, value in asked.items() if name not in url.query},
+        )
+    except (NoSuchModuleError, ModuleNotFoundError) as missing:
+        raise LedgerUnreachable(
+            f"No driver is installed for {url.drivername}", remedy="pip install 'bascule[postgres]'"
+        ) from missing
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+            # A writer that was cut off mid-transaction gives up its turn before those who wait for it give up.
+            cursor.execute(f"SET idle_in_transaction_session_timeout = {int(busy_seconds * 1000 * 2 / 3)}")
+        connection.commit()
+
+    if writes:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITING})")
 
     return engine
 
@@ -102,9 +164,7 @@ def upgrade(engine: Engine) -> None:
 
     try:
         with engine.begin() as connection:
-            if engine.dialect.name == "postgresql":
-                # Two processes may both find an empty database: one makes the ledger, the other finds it made.
-                connection.execute(text("SELECT pg_advisory_xact_lock(7295182)"))
+            # Two processes may both find an empty database: one makes the ledger, the other then finds it made.
             config = _alembic()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")

@@ -7,24 +7,28 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from bascule.errors import BasculeError, LeaseLost
+from bascule.errors import BasculeError, LeaseLost, LedgerUnreachable
 from bascule.ledger import tables
 from bascule.ledger.entries import GENESIS, Entry, chained
 from bascule.ledger.rows import row_of
-from bascule.ledger.trouble import in_words
+from bascule.ledger.trouble import in_words, is_collision, is_lost, is_nobodys_fault
 
 log = logging.getLogger("bascule.ledger")
+
+Answers = list[tuple[Any, BaseException | None]]
+"""What each write of a group comes to: its result, or why it was refused."""
 
 Deliver = Callable[[Any, BaseException | None], None]
 
 TRIES = 5
-"""Attempts at one group, when other processes write to the same chains at the same moment."""
+"""Attempts at one group that collides with what others do to the same database at the same moment."""
 
 GROUP = 500
 """Writes taken into one transaction at most, so that nobody waits for somebody else's flood."""
@@ -36,22 +40,25 @@ class Append:
 
     entries: Sequence[Entry]
     deliver: Deliver | None
-    rows: list[Entry] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Call:
-    """Any other write: taking a lease, keeping a list."""
+    """Any other write: taking a lease, keeping a list. One that appends no entry can be done twice: it may have to be."""
 
     run: Callable[[Connection], Any]
     deliver: Deliver | None
 
 
 class Writer:
-    """The one thread that writes. Entries keep the order in which they were handed over."""
+    """The one thread that writes. Entries keep the order in which they were handed over.
 
-    def __init__(self, engine: Engine) -> None:
+    A database that is lost is waited for, `patience` seconds for each group, and nothing is written twice meanwhile.
+    """
+
+    def __init__(self, engine: Engine, patience: float) -> None:
         self._engine = engine
+        self._patience = patience
         self._queue: queue.SimpleQueue[Append | Call | None] = queue.SimpleQueue()
         self._lost: dict[str, BaseException] = {}
         """What could not be written while nobody waited for it, by cabinet."""
@@ -116,8 +123,8 @@ class Writer:
         try:
             answers = self._in_one_transaction(group)
         except Exception as trouble:  # noqa: BLE001  # whatever it is, it is delivered to those who wait, who raise it
-            if len(group) > 1 and not isinstance(trouble, OperationalError):
-                # One of them may be at fault; the others must not suffer for it. A busy or full ledger is nobody's fault.
+            if len(group) > 1 and not is_nobodys_fault(trouble):
+                # One of them may be at fault; the others must not suffer for it.
                 for item in group:
                     self._write([item])
                 return
@@ -129,20 +136,48 @@ class Writer:
             elif error is not None:
                 self._lost[cabinet] = error
 
-    def _in_one_transaction(self, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
-        for again in range(TRIES):
+    def _in_one_transaction(self, group: list[Append | Call]) -> Answers:
+        """Whatever happens to the connection, at the commit too, the group is written once, or known not to be, or told."""
+        answers: Answers = []
+        tries, until = 0, monotonic() + self._patience
+        while True:
+            tries += 1
             try:
                 with self._engine.begin() as connection:
-                    return _carry_out(connection, group)
-            except IntegrityError:
-                # On PostgreSQL another process may have taken the same place in a chain: read the heads again.
-                if again + 1 == TRIES:
+                    # Who writes has the ledger to itself: the transaction that was cut off has ended, one way or the other.
+                    if not _are_on_record(connection, answers):
+                        answers.clear()
+                        answers.extend(_carry_out(connection, group))
+                return answers
+            except DBAPIError as trouble:
+                if is_lost(trouble) and monotonic() >= until and answers:
+                    raise _untold(trouble) from trouble
+                if is_lost(trouble) and monotonic() < until:
+                    sleep(min(0.02 * 2**tries, 1))
+                elif not is_collision(trouble) or tries >= TRIES:
                     raise
-        raise AssertionError("unreachable")
 
 
-def _carry_out(connection: Connection, group: list[Append | Call]) -> list[tuple[Any, BaseException | None]]:
-    answers: list[tuple[Any, BaseException | None]] = []
+def _are_on_record(connection: Connection, answers: Answers) -> bool:
+    """Whether the transaction that came to these answers was committed: it was as a whole, so one of its entries tells."""
+    placed = next((entry for result, _ in answers if isinstance(result, tuple) for entry in result), None)
+    if placed is None:
+        return False
+    found = connection.execute(
+        select(tables.entry.c.hash).where(tables.entry.c.cabinet == placed.cabinet, tables.entry.c.seq == placed.seq)
+    )
+    return bool(found.scalar() == placed.hash)
+
+
+def _untold(trouble: DBAPIError) -> LedgerUnreachable:
+    return LedgerUnreachable(
+        f"The connection to the ledger was lost in the middle of a write, and did not come back: whether the last entries are on record is not known ({str(trouble.orig).strip()})",
+        remedy="see that PostgreSQL runs and can be reached, then run the same command again: it goes by what is on record",
+    )
+
+
+def _carry_out(connection: Connection, group: list[Append | Call]) -> Answers:
+    answers: Answers = []
     start = 0
     while start < len(group):
         item = group[start]
@@ -172,11 +207,11 @@ def append_in(connection: Connection, entries: Sequence[Entry]) -> tuple[Entry, 
     return placed
 
 
-def _append(connection: Connection, items: list[Append]) -> list[tuple[Any, BaseException | None]]:
+def _append(connection: Connection, items: list[Append]) -> Answers:
     cabinets = {entry.cabinet for item in items for entry in item.entries}
     heads = heads_of(connection, cabinets)
     fences = _fences_of(connection, {entry.cabinet for item in items for entry in item.entries if entry.fence})
-    answers: list[tuple[Any, BaseException | None]] = []
+    answers: Answers = []
     rows: list[dict[str, Any]] = []
     for item in items:
         stale = [entry for entry in item.entries if entry.fence and fences.get(entry.cabinet) != entry.fence]
