@@ -359,7 +359,7 @@ async def test_on_postgresql_two_who_answer_at_once_are_not_both_heard(postgresq
         return {"C0001-connect": Answer(by=by, at=at, result=Result.DONE, because=by)}
 
     def paul() -> None:
-        with Ledger(postgresql_url, busy_seconds=1) as other, suppress(BasculeError):
+        with suppress(BasculeError), Ledger(postgresql_url, busy_seconds=1) as other:
             asyncio.run(Desk(other, lambda: at).answer(said("paul")))
 
     class AnnesLedger(Ledger):
