@@ -1,5 +1,5 @@
 """What every test may ask for."""
 
-from tests.databases import postgresql_server, postgresql_url
+from tests.databases import postgresql_room, postgresql_server, postgresql_url
 
-__all__ = ["postgresql_server", "postgresql_url"]
+__all__ = ["postgresql_room", "postgresql_server", "postgresql_url"]
