@@ -1,0 +1,5 @@
+"""Blackout calendars: YAML of our own, or ICS as any calendar program exports it. A file is read in full or refused."""
+
+from bascule.waves.calendars.reading import Calendar, CalendarRefused, read_calendar, read_calendars
+
+__all__ = ["Calendar", "CalendarRefused", "read_calendar", "read_calendars"]

@@ -1,0 +1,74 @@
+"""From the names in a waves file to what is closed and when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bascule.errors import BasculeError
+from bascule.tables.opening import Accepted, content_of, text_of
+from bascule.tables.problems import Broken, Problem, render
+from bascule.waves.calendars.from_ics import closed_by_ics
+from bascule.waves.calendars.from_yaml import closed_by_yaml
+from bascule.waves.when import Blackout
+
+ACCEPTED = Accepted(
+    bytes=2 * 1024**2,
+    rows=10_000,
+    endings=".yaml or .ics",
+    if_empty="Write what is closed, or take the calendar out of `blackout`",
+)
+SHOWN_PROBLEMS = 20
+
+
+class CalendarRefused(BasculeError):
+    """A blackout calendar cannot be read, so nobody knows when the wave must not run."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(
+            render(self.problems, at_most=SHOWN_PROBLEMS),
+            remedy="correct the calendar, or take it out of the wave's `blackout`",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """What is closed, and by which file."""
+
+    name: str
+    file: str
+    closed: tuple[Blackout, ...]
+
+
+def read_calendars(names: Iterable[str], beside: Path | None = None) -> tuple[Calendar, ...]:
+    """The calendars that a waves file names, found beside it or else in the working folder. Raises CalendarRefused."""
+    return tuple(read_calendar(_found(name, beside)) for name in names)
+
+
+def read_calendar(path: Path) -> Calendar:
+    """One file, by its ending. Raises CalendarRefused, with every problem that was found."""
+    problems: list[Problem] = []
+    try:
+        match path.suffix.lower():
+            case ".yaml" | ".yml":
+                name, closed = closed_by_yaml(text_of(content_of(path, ACCEPTED)), str(path), problems)
+            case ".ics":
+                name, closed = closed_by_ics(text_of(content_of(path, ACCEPTED)), str(path), problems)
+            case other:
+                raise Broken(f"calendars ending in `{other}` are not read", ACCEPTED.wanted)
+        if len(closed) > ACCEPTED.rows:
+            raise Broken(f"closes more than {ACCEPTED.rows:,} times", "Give what repeats an end, or split the file")
+        if not closed and not problems:
+            raise Broken("closes nothing", ACCEPTED.if_empty)
+    except Broken as broken:
+        raise CalendarRefused([Problem(str(path), None, None, None, broken.rule, broken.fix)]) from None
+    if problems:
+        raise CalendarRefused(problems)
+    return Calendar(name or path.stem, str(path), tuple(closed))
+
+
+def _found(name: str, beside: Path | None) -> Path:
+    places = [*([beside.parent / name] if beside else []), Path(name)]
+    return next((place for place in places if place.exists()), places[-1])
