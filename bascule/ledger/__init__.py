@@ -3,6 +3,7 @@
 from bascule.ledger.entries import Entry, EntryKind, first_broken
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
 from bascule.ledger.ledger import Ledger, StoredInventory
+from bascule.ledger.lock_outs import LockOut
 from bascule.ledger.orders import KINDS as ORDER_KINDS
 from bascule.ledger.orders import Desk, NotAccepted, orders_of
 from bascule.ledger.owners import Owner, this_process
@@ -15,6 +16,7 @@ __all__ = [
     "Entry",
     "EntryKind",
     "Ledger",
+    "LockOut",
     "NotAccepted",
     "Owner",
     "StoredInventory",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
 from bascule.errors import CabinetTaken
 from bascule.ledger.owners import Owner, is_provably_dead
-from bascule.ledger.tables import lease
+from bascule.ledger.tables import lease, lock_out
 
 LEASE_SECONDS = 60.0
 HEARTBEAT_SECONDS = 15.0
@@ -17,18 +18,14 @@ HEARTBEAT_SECONDS = 15.0
 def take(connection: Connection, cabinet: str, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> int:
     """The new fencing number. Raises CabinetTaken while another holder may be alive."""
     held = connection.execute(select(lease).where(lease.c.cabinet == cabinet)).one_or_none()
-    if held is not None and held.expires_at > now and held.owner != owner.id and not is_provably_dead(_owner_of(held)):
+    if held is not None and held.expires_at > now and held.owner != owner.id and not is_provably_dead(owner_of(held)):
         raise CabinetTaken(
             f"{cabinet}: process {held.pid} on {held.host} is working on this cabinet",
             until=(held.expires_at - now).total_seconds(),
         )
     values = {
         "fence": (held.fence if held is not None else 0) + 1,
-        "owner": owner.id,
-        "host": owner.host,
-        "boot": owner.boot,
-        "pid": owner.pid,
-        "process_started": owner.process_started,
+        **owned_by(owner),
         "heartbeat_at": now,
         "expires_at": now + timedelta(seconds=seconds),
     }
@@ -45,13 +42,14 @@ def take(connection: Connection, cabinet: str, owner: Owner, now: datetime, seco
 
 
 def renew(connection: Connection, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> None:
-    """A heartbeat for everything that this owner holds, in one statement. A lease that lasts longer already is not cut short."""
+    """A heartbeat for everything that this owner holds, lock-outs too. What lasts longer already is not cut short."""
     until = now + timedelta(seconds=seconds)
-    connection.execute(
-        update(lease)
-        .where(lease.c.owner == owner.id, lease.c.expires_at < until, lease.c.expires_at > now)
-        .values(heartbeat_at=now, expires_at=until)
-    )
+    for table in (lease, lock_out):
+        connection.execute(
+            update(table)
+            .where(table.c.owner == owner.id, table.c.expires_at < until, table.c.expires_at > now)
+            .values(heartbeat_at=now, expires_at=until)
+        )
 
 
 def outlive(connection: Connection, cabinet: str, fence: int, until: datetime) -> None:
@@ -71,8 +69,18 @@ def let_go(connection: Connection, cabinet: str, fence: int, now: datetime) -> N
 def held(connection: Connection, now: datetime) -> frozenset[str]:
     """The cabinets whose lease has not expired and whose owner is not provably dead."""
     rows = connection.execute(select(lease).where(lease.c.expires_at > now)).all()
-    return frozenset(row.cabinet for row in rows if not is_provably_dead(_owner_of(row)))
+    return frozenset(row.cabinet for row in rows if not is_provably_dead(owner_of(row)))
 
 
-def _owner_of(row: Row[tuple[object, ...]]) -> Owner:
+def owned_by(owner: Owner) -> dict[str, Any]:
+    return {
+        "owner": owner.id,
+        "host": owner.host,
+        "boot": owner.boot,
+        "pid": owner.pid,
+        "process_started": owner.process_started,
+    }
+
+
+def owner_of(row: Row[Any]) -> Owner:
     return Owner(id=row.owner, host=row.host, boot=row.boot, pid=row.pid, process_started=row.process_started)

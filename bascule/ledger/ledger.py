@@ -7,21 +7,24 @@ import hashlib
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from functools import partial
+from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Select, func, insert, select
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
-from bascule.ledger import leases, tables
+from bascule.ledger import leases, lock_outs, tables
 from bascule.ledger.entries import Entry, EntryKind
+from bascule.ledger.lock_outs import LockOut
 from bascule.ledger.owners import Owner
 from bascule.ledger.rows import entry_of
 from bascule.ledger.schema import BUSY_SECONDS, engine_for, ensure_revision
-from bascule.ledger.trouble import in_words
+from bascule.ledger.trouble import in_words, is_lost
 from bascule.ledger.writer import Writer, append_in, heads_of
+
+T = TypeVar("T")
 
 AT_ONCE = 500
 """Codes named in one query: SQLite and PostgreSQL both bound the number of parameters."""
@@ -162,13 +165,35 @@ class Ledger:
         """Written after every entry handed over before it."""
         self._open_writer.call_later(lambda connection: leases.let_go(connection, cabinet, fence, now))
 
+    async def hold_lock_out(
+        self,
+        cabinet: str,
+        owner: Owner,
+        fence: int,
+        now: datetime,
+        deadline: datetime,
+        seconds: float = leases.LEASE_SECONDS,
+    ) -> None:
+        """On disk before anybody is locked out; `renew_leases` keeps it alive. Held already, whoever by: taken over, with
+        the beginning and the deadline that it had. Raises LeaseLost."""
+        await self._open_writer.call(
+            lambda connection: lock_outs.hold(connection, cabinet, owner, fence, now, deadline, seconds)
+        )
+
+    def let_lock_out_go(self, cabinet: str, fence: int) -> None:
+        """Users are back. Written after every entry handed over before it."""
+        self._open_writer.call_later(lambda connection: lock_outs.let_go(connection, cabinet, fence))
+
     # Reading
+
+    def lock_outs(self, now: datetime) -> tuple[LockOut, ...]:
+        """Every lock-out that nobody has let go, the longest first."""
+        return self._ask(partial(lock_outs.held, now=now))
 
     def history(self, cabinet: str) -> tuple[Entry, ...]:
         """Every entry of one cabinet, oldest first."""
-        return tuple(
-            self._entries(select(tables.entry).where(tables.entry.c.cabinet == cabinet).order_by(tables.entry.c.seq))
-        )
+        query = select(tables.entry).where(tables.entry.c.cabinet == cabinet)
+        return tuple(self._entries(query.order_by(tables.entry.c.seq)))
 
     async def history_soon(self, cabinet: str) -> tuple[Entry, ...]:
         """The same, without holding up the event loop."""
@@ -191,76 +216,70 @@ class Ledger:
         query = select(tables.entry).where(
             tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds])
         )
-        return list(self._entries(query.order_by(tables.entry.c.id)))
+        return self._entries(query.order_by(tables.entry.c.id))
 
     def of_kinds(self, kinds: Iterable[EntryKind]) -> list[Entry]:
         """The entries of these kinds, whatever the wave, each cabinet's in its order."""
         query = select(tables.entry).where(tables.entry.c.kind.in_([kind.value for kind in kinds]))
-        return list(self._entries(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq)))
+        return self._entries(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq))
 
     def waves(self) -> tuple[str, ...]:
         """The waves that have been planned or run, by name."""
-        with self._read() as connection:
-            return tuple(
-                connection.execute(select(tables.entry.c.wave).distinct().order_by(tables.entry.c.wave)).scalars()
-            )
+        query = select(tables.entry.c.wave).distinct()
+        return tuple(row.wave for row in self._rows(query.order_by(tables.entry.c.wave)))
 
     def last_run(self, wave: str) -> str | None:
-        with self._read() as connection:
-            query = select(tables.entry.c.run).where(
-                tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value
-            )
-            return connection.execute(query.order_by(tables.entry.c.id.desc()).limit(1)).scalar()
+        query = select(tables.entry.c.run).where(
+            tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value
+        )
+        return next((row.run for row in self._rows(query.order_by(tables.entry.c.id.desc()).limit(1))), None)
 
     def heads(self, cabinets: Sequence[str]) -> dict[str, tuple[int, str]]:
         """Number and hash of the last entry of each chain."""
         found: dict[str, tuple[int, str]] = {}
-        with self._read() as connection:
-            for codes in _in_groups(cabinets):
-                found |= heads_of(connection, set(codes))
+        for codes in _in_groups(cabinets):
+            found |= self._ask(partial(heads_of, cabinets=set(codes)))
         return found
 
     def at_work(self) -> frozenset[str]:
         """Cabinets that a process, as far as can be known, is working on now."""
-        with self._read() as connection:
-            return leases.held(connection, datetime.now(UTC))
+        return self._ask(partial(leases.held, now=datetime.now(UTC)))
 
     def owing_a_reopen(self) -> tuple[str, ...]:
         """Cabinets whose last lock-out intent no reopen proof follows."""
         locked = self._last_seq(tables.entry.c.verb == "lock-out", EntryKind.INTENT)
         opened = self._last_seq(tables.entry.c.step == "reopen", EntryKind.PROOF)
-        with self._read() as connection:
-            query = (
-                select(locked.c.cabinet)
-                .join(opened, locked.c.cabinet == opened.c.cabinet, isouter=True)
-                .where((opened.c.seq.is_(None)) | (opened.c.seq < locked.c.seq))
-                .order_by(locked.c.cabinet)
-            )
-            return tuple(connection.execute(query).scalars())
+        query = (
+            select(locked.c.cabinet)
+            .join(opened, locked.c.cabinet == opened.c.cabinet, isouter=True)
+            .where((opened.c.seq.is_(None)) | (opened.c.seq < locked.c.seq))
+            .order_by(locked.c.cabinet)
+        )
+        return tuple(row.cabinet for row in self._rows(query))
 
     def inventory(self, digest: str | None = None) -> StoredInventory | None:
         """A stored version, or the newest."""
         query = select(tables.inventory).order_by(tables.inventory.c.id.desc()).limit(1)
         if digest is not None:
             query = query.where(tables.inventory.c.digest == digest)
-        with self._read() as connection:
-            row = connection.execute(query).one_or_none()
+        row = next(iter(self._rows(query)), None)
         if row is None:
             return None
         return StoredInventory(digest=row.digest, at=row.at, who=row.who, source=row.source, content=row.content)
 
     def kept(self, name: str) -> bytes | None:
         """A list by its hash; None if it was purged."""
-        with self._read() as connection:
-            content = connection.execute(
-                select(tables.evidence.c.content).where(tables.evidence.c.hash == name)
-            ).scalar()
-        return zlib.decompress(content) if content is not None else None
+        rows = self._rows(select(tables.evidence.c.content).where(tables.evidence.c.hash == name))
+        return zlib.decompress(rows[0].content) if rows else None
 
-    def _entries(self, query: Select[Any]) -> Iterator[Entry]:
-        with self._read() as connection:
-            for row in connection.execution_options(yield_per=2_000).execute(query):
-                yield entry_of(row)
+    def _entries(self, query: Select[Any]) -> list[Entry]:
+        """In pieces: a wave's rows and what is made of them need not be in memory together."""
+        return self._ask(
+            lambda connection: [entry_of(row) for row in connection.execution_options(yield_per=2_000).execute(query)]
+        )
+
+    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
+        return self._ask(lambda connection: connection.execute(query).all())
 
     def _last_seq(self, condition: Any, kind: EntryKind) -> Any:
         return (
@@ -270,13 +289,16 @@ class Ledger:
             .subquery()
         )
 
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        try:
-            with self._reading.connect() as connection:
-                yield connection
-        except DBAPIError as trouble:
-            raise in_words(trouble) from trouble
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        """Asked once more where the connection is lost over it."""
+        for last in (False, True):
+            try:
+                with self._reading.connect() as connection:
+                    return question(connection)
+            except DBAPIError as trouble:
+                if last or not is_lost(trouble):
+                    raise in_words(trouble) from trouble
+        raise AssertionError("unreachable")
 
     @property
     def _open_writer(self) -> Writer:

@@ -1,4 +1,7 @@
-"""The ledger's tables. Rows are added, never changed; `lease` alone is rewritten."""
+"""The ledger's tables. Rows are added, never changed; `lease` and `lock_out` alone are rewritten: they say who holds what now.
+
+No text has a length: SQLite minds none, and what a remote calls an operation is not for PostgreSQL to cut short.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0002"
+REVISION = "0003"
 """The revision this version of Bascule reads and writes. A test holds it to Alembic's head."""
 
 
@@ -53,26 +56,26 @@ entry = Table(
     "entry",
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
-    Column("cabinet", String(64), nullable=False),
+    Column("cabinet", String, nullable=False),
     Column("seq", Integer, nullable=False),
-    Column("previous", String(64), nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Column("kind", String, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("who", String(200), nullable=False),
-    Column("wave", String(200), nullable=False),
-    Column("run", String(64), nullable=False),
-    Column("step", String(32)),
+    Column("who", String, nullable=False),
+    Column("wave", String, nullable=False),
+    Column("run", String, nullable=False),
+    Column("step", String),
     Column("attempt", Integer, nullable=False),
-    Column("state", String(16)),
+    Column("state", String),
     Column("reason", Text, nullable=False),
-    Column("lifecycle", String(16)),
-    Column("outcome", String(32)),
-    Column("error_class", String(16)),
+    Column("lifecycle", String),
+    Column("outcome", String),
+    Column("error_class", String),
     Column("error_signature", Text),
-    Column("verb", String(32)),
-    Column("key", String(64)),
-    Column("operation", String(200)),
+    Column("verb", String),
+    Column("key", String),
+    Column("operation", String),
     Column("fence", BigInteger, nullable=False),
     Column("evidence", JSON, nullable=False),
     UniqueConstraint("cabinet", "seq", name="entry_has_one_place"),
@@ -84,9 +87,9 @@ entry = Table(
 evidence = Table(
     "evidence",
     metadata,
-    Column("hash", String(64), primary_key=True),
-    Column("cabinet", String(64), nullable=False),
-    Column("what", String(64), nullable=False),
+    Column("hash", String, primary_key=True),
+    Column("cabinet", String, nullable=False),
+    Column("what", String, nullable=False),
     Column("at", Instant, nullable=False),
     Column("content", LargeBinary, nullable=False),
 )
@@ -95,9 +98,9 @@ inventory = Table(
     "inventory",
     metadata,
     Column("id", RowId, primary_key=True, autoincrement=True),
-    Column("digest", String(64), nullable=False),
+    Column("digest", String, nullable=False),
     Column("at", Instant, nullable=False),
-    Column("who", String(200), nullable=False),
+    Column("who", String, nullable=False),
     Column("source", Text, nullable=False),
     Column("content", JSON, nullable=False),
 )
@@ -105,13 +108,29 @@ inventory = Table(
 lease = Table(
     "lease",
     metadata,
-    Column("cabinet", String(64), primary_key=True),
+    Column("cabinet", String, primary_key=True),
     Column("fence", BigInteger, nullable=False),
-    Column("owner", String(64), nullable=False),
-    Column("host", String(255), nullable=False),
-    Column("boot", String(64), nullable=False),
+    Column("owner", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("boot", String, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("process_started", BigInteger, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+)
+
+lock_out = Table(
+    "lock_out",
+    metadata,
+    Column("cabinet", String, primary_key=True),
+    Column("fence", BigInteger, nullable=False),
+    Column("owner", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("boot", String, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_started", BigInteger, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("deadline", Instant, nullable=False),
     Column("heartbeat_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
 )

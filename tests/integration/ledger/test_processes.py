@@ -14,9 +14,9 @@ from bascule.errors import CabinetTaken
 from bascule.ledger import Ledger, first_broken, this_process
 
 
-def another_process(verb: str, url: str, who: str = "B") -> subprocess.Popen[str]:
+def another_process(verb: str, url: str, who: str = "B", times: int = 25) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.ledger.another_process", verb, url, who],
+        [sys.executable, "-m", "tests.integration.ledger.another_process", verb, url, who, str(times)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -65,7 +65,7 @@ async def test_a_lease_whose_process_was_killed_is_taken_over_at_once(ledger: Le
 def test_a_full_disk_is_said_in_words_and_leaves_the_ledger_whole(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.db'}"
 
-    said, _ = another_process("fill", url).communicate(timeout=60)
+    said, _ = another_process("fill", url, times=200).communicate(timeout=60)
 
     assert "could not be written" in said
     assert "make room" in said
