@@ -20,14 +20,14 @@ from pydantic import (
 
 from bascule.inventory import rules
 from bascule.inventory.document import Document, Tree, first_cell
-from bascule.inventory.rows import Text
+from bascule.inventory.rows import Code, Text
 from bascule.model import Outcome
 from bascule.tables.cells import Cell
 from bascule.tables.problems import Broken, Problem, did_you_mean
 from bascule.tables.text import folded
 
 REST = "rest"
-LISTS = ("days", "blackout", "ramp")
+LISTS = ("days", "blackout", "ramp", "priority")
 """Settings that are a list in YAML and, in a sheet, one cell with commas."""
 
 
@@ -97,6 +97,15 @@ class Requires(Settings):
     grade: Literal[Outcome.OK, Outcome.OK_WITH_RESERVATIONS] = Outcome.OK
 
 
+class Limits(Settings):
+    """How many cabinets may be in flight at once: at any one site, and on each system, where an agent answers for it."""
+
+    site: Count | None = None
+    my_sage: Count | None = None
+    ge: Count | None = None
+    s4a: Count | None = None
+
+
 class WaveSettings(Settings):
     """When and how a wave runs. Times are local to each cabinet."""
 
@@ -105,7 +114,10 @@ class WaveSettings(Settings):
     window: Window | None = None
     blackout: tuple[Text, ...] = ()
     ramp: tuple[RampStep, ...] = ()
+    priority: tuple[Code, ...] = ()
+    """Cabinets that start before all others, in this order: the first of them is the ramp's first."""
     concurrency: Count | None = None
+    limits: Limits | None = None
     breaker: Breaker | None = None
     requires: Requires | None = None
 
@@ -153,7 +165,7 @@ def flat(settings: WaveSettings) -> dict[str, str]:
 def flat_columns() -> dict[str, tuple[str, ...]]:
     """Where a column of a sheet of waves belongs: `window_from` is `from` in `window`."""
     columns: dict[str, tuple[str, ...]] = {}
-    groups: dict[str, type[Settings]] = {"window": Window, "breaker": Breaker, "requires": Requires}
+    groups: dict[str, type[Settings]] = {"window": Window, "limits": Limits, "breaker": Breaker, "requires": Requires}
     for name in WaveSettings.model_fields:
         fields = groups[name].model_fields if name in groups else None
         inner = [about.alias or setting for setting, about in fields.items()] if fields else []

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 
-import icalendar
 from dateutil.rrule import rrule, rruleset, rrulestr
 
 from bascule.tables.problems import Broken, Problem
 from bascule.waves.when import Blackout, ClosedDays, ClosedHours
+
+if TYPE_CHECKING:
+    from icalendar import Event
 
 REPEATS_UNTIL = date(2040, 1, 1)
 """An event that repeats without end is laid out until here."""
@@ -18,6 +21,8 @@ REPEATS_AT_MOST = 10_000
 
 def closed_by_ics(text: str, file: str, problems: list[Problem]) -> tuple[str, list[Blackout]]:
     """The calendar's name, and what it closes. Adds to `problems`; raises Broken where nothing can be made of the file."""
+    import icalendar  # a tenth of a second, which a wave without such a calendar need not wait
+
     try:
         calendar = icalendar.Calendar.from_ical(text)
         if calendar.name != "VCALENDAR":
@@ -36,7 +41,7 @@ def closed_by_ics(text: str, file: str, problems: list[Problem]) -> tuple[str, l
     return str(calendar.get("X-WR-CALNAME", "")), closed
 
 
-def _occurrences(event: icalendar.Event, name: str) -> Iterator[Blackout]:
+def _occurrences(event: Event, name: str) -> Iterator[Blackout]:
     """Each time the event takes place. One that was moved within its series closes both times: rather once too often."""
     try:
         if event.errors:
@@ -58,7 +63,7 @@ def _occurrences(event: icalendar.Event, name: str) -> Iterator[Blackout]:
         raise Broken(f"cannot be read: {error}", "Correct the event, or export it again") from None
 
 
-def _times(event: icalendar.Event, start: date) -> Iterator[date]:
+def _times(event: Event, start: date) -> Iterator[date]:
     """When each begins: days where the event lasts whole days. Hours stay what they are on the wall across daylight saving."""
     if not (event.rrules or event.rdates):
         yield start
@@ -85,7 +90,7 @@ def _instant(day: date) -> datetime:
     return day if isinstance(day, datetime) else datetime.combine(day, time())
 
 
-def _without_zone(event: icalendar.Event, what: str) -> Broken:
+def _without_zone(event: Event, what: str) -> Broken:
     zone = event[what].params.get("TZID") if what in event else None
     if zone:
         return Broken(f"is in a time zone that is not known: {zone}", "Use an IANA name such as Europe/Paris")

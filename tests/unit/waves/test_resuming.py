@@ -4,51 +4,53 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from bascule.waves.resuming import LOOKS_AGAIN_AFTER, worth_resuming
-from bascule.workorders import Answer, Approval, Result, WorkOrder
+from bascule.ledger import Entry, EntryKind
+from bascule.model import Lifecycle, Outcome
+from bascule.waves.resuming import LOOKS_AGAIN_AFTER, last_runs, worth_resuming
 
 NOW = datetime(2026, 12, 1, 20, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=10)
+ONE = "C0001"
 
 
-def order(answer: Answer | None = None, *, four_eyes: bool = False, approval: Approval | None = None) -> WorkOrder:
-    return WorkOrder(
-        id="C0001-connect",
-        cabinet="C0001",
-        wave="pilot",
-        key="k",
-        verbs=("connect",),
-        opened_at=SINCE - timedelta(days=1),
-        expires_at=NOW + timedelta(days=9),
-        four_eyes=four_eyes,
-        answer=answer,
-        approval=approval,
-    )
+def run(seq: int, lifecycle: Lifecycle = Lifecycle.WAITING, outcome: Outcome = Outcome.NONE) -> list[Entry]:
+    """Began at this place of the chain, and ended five places later."""
+    said = {"cabinet": ONE, "at": SINCE, "who": "ops", "wave": "pilot", "run": "r"}
+    return [
+        Entry(**said, kind=EntryKind.BEGAN, seq=seq),  # type: ignore[arg-type]  # named above
+        Entry(**said, kind=EntryKind.ENDED, seq=seq + 5, lifecycle=lifecycle, outcome=outcome),  # type: ignore[arg-type]
+    ]
 
 
-def answered(at: datetime) -> Answer:
-    return Answer(by="anne", at=at, result=Result.DONE)
+def resumed(entries: list[Entry], *, awaited: bool = False, word: int = 0, now: datetime = NOW) -> bool:
+    found = worth_resuming(last_runs(entries), {ONE} if awaited else set(), {ONE: word} if word else {}, now)
+    return found == (ONE,)
 
 
-def test_whose_order_nobody_has_answered_is_left_alone_however_long() -> None:
-    assert worth_resuming({"C0001": SINCE}, [order()], NOW + timedelta(days=3)) == ()
+def test_whose_order_needs_somebody_is_left_alone_however_long() -> None:
+    assert not resumed(run(1), awaited=True, word=7, now=NOW + timedelta(days=3))
 
 
 def test_an_answer_that_came_since_is_taken_up_at_once() -> None:
-    assert worth_resuming({"C0001": SINCE}, [order(answered(NOW))], NOW) == ("C0001",)
+    assert resumed(run(1), word=7)
 
 
-def test_an_answer_that_still_needs_an_approval_is_not_enough() -> None:
-    assert worth_resuming({"C0001": SINCE}, [order(answered(NOW), four_eyes=True)], NOW) == ()
-    approved = order(answered(NOW), four_eyes=True, approval=Approval(by="paul", at=NOW))
-    assert worth_resuming({"C0001": SINCE}, [approved], NOW) == ("C0001",)
+def test_an_answer_that_came_while_the_last_run_was_at_work_may_not_have_been_seen() -> None:
+    assert resumed(run(2), word=4)
+    assert not resumed(run(5), word=4)
 
 
 def test_who_waits_for_time_or_a_file_is_looked_at_again_now_and_then() -> None:
-    read_already = order(answered(SINCE - timedelta(hours=2)))
-    assert worth_resuming({"C0001": SINCE}, [read_already], NOW) == ()
-    assert worth_resuming({"C0001": SINCE}, [read_already], SINCE + LOOKS_AGAIN_AFTER) == ("C0001",)
+    assert not resumed(run(1))
+    assert resumed(run(1), now=SINCE + LOOKS_AGAIN_AFTER)
 
 
-def test_orders_of_cabinets_that_do_not_wait_are_nobodys_business() -> None:
-    assert worth_resuming({}, [order(answered(NOW))], NOW) == ()
+def test_who_ended_otherwise_is_taken_up_for_an_answer_only() -> None:
+    unknown = run(1, Lifecycle.ENDED, Outcome.UNKNOWN)
+    assert resumed(unknown, word=7)
+    assert not resumed(unknown, now=NOW + timedelta(days=1))
+    assert not resumed(run(1, Lifecycle.ENDED, Outcome.OK), word=7)
+
+
+def test_whom_a_run_is_at_work_on_is_its_affair() -> None:
+    assert not resumed([*run(1), run(10)[0]], word=7)
