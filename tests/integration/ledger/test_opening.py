@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import stat
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from bascule.errors import LedgerBusy, LedgerNewer, LedgerOlder, LedgerReadOnly, LedgerUnreachable
+from bascule.errors import LedgerNewer, LedgerOlder, LedgerReadOnly, LedgerUnreachable
 from bascule.ledger import Ledger, schema, tables
 from bascule.ledger.schema import known_revisions
 from tests.unit.ledger.lines import line
@@ -86,47 +84,6 @@ def test_a_file_in_the_way_of_the_ledgers_folder_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(LedgerUnreachable, match="cannot be made"):
         Ledger(f"sqlite:///{tmp_path / 'runs' / 'ledger.db'}")
-
-
-async def test_a_ledger_held_by_another_program_is_waited_for_then_said_to_be_busy(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with Ledger(f"sqlite:///{path}", busy_seconds=0.3) as ledger:
-        holder = sqlite3.connect(path, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
-
-        with pytest.raises(LedgerBusy) as busy:
-            await ledger.record(line(reason="refused"))
-        holder.close()
-        await ledger.record(line(reason="written"))
-
-        assert "run the same command again" in busy.value.remedy
-        assert [entry.reason for entry in ledger.history("C0001")] == ["written"]
-
-
-async def test_many_who_wait_for_a_busy_ledger_wait_once(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with Ledger(f"sqlite:///{path}", busy_seconds=0.2) as ledger:
-        holder = sqlite3.connect(path, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
-        began = monotonic()
-
-        answers = await asyncio.gather(*(ledger.record(line()) for _ in range(20)), return_exceptions=True)
-        took = monotonic() - began
-        holder.close()
-
-    assert all(isinstance(answer, LedgerBusy) for answer in answers)
-    assert took < 1
-
-
-async def test_reading_goes_on_while_another_program_writes(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with Ledger(f"sqlite:///{path}", busy_seconds=0.3) as ledger:
-        await ledger.record(line())
-        holder = sqlite3.connect(path, isolation_level=None)
-        holder.execute("BEGIN IMMEDIATE")
-
-        assert len(ledger.history("C0001")) == 1
-        holder.close()
 
 
 async def test_a_ledger_that_may_only_be_read_says_so_before_anything_is_done(tmp_path: Path) -> None:
