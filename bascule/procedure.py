@@ -155,6 +155,8 @@ class Step:
     """Seconds to go on looking, after acting, before the step ends waiting."""
     lasts: timedelta | None = None
     """How long its proof counts while the synchronisation is still to come; None: for good."""
+    since: Callable[[Facts], datetime | None] = lambda facts: None
+    """From when on that time is counted; None: from the proof."""
     keeps_before: Kept | None = None
     keeps_after: Kept | None = None
     findings: Callable[[Facts], tuple[Finding, ...]] = lambda facts: ()
@@ -531,6 +533,7 @@ PROCEDURE: tuple[Step, ...] = (
         acts=(Act("backup", is_backed_up),),
         ensures=(is_backed_up,),
         lasts=BACKUP_LASTS,
+        since=lambda f: min((at for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at) if at is not None), default=None),
     ),
     Step(
         name="consistency",

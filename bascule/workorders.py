@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,18 +98,17 @@ class WorkOrder:
             return OrderState.TO_APPROVE
         return OrderState(self.answer.result.value)
 
-    def is_expired(self, now: datetime) -> bool:
+    def is_on_hold(self, now: datetime) -> bool:
+        """It needs somebody, and it is too late for them to speak."""
         return self.state.needs_somebody and now >= self.expires_at
+
+    def is_expired(self, now: datetime) -> bool:
+        """On hold and never answered: it may be asked anew. What was answered, and not approved in time, a person withdraws first."""
+        return self.answer is None and self.is_on_hold(now)
 
     def is_overdue(self, now: datetime) -> bool:
         """Users should be back by now, and nobody has said that they are."""
         return self.answer is None and self.state.needs_somebody and self.deadline is not None and now >= self.deadline
-
-    @property
-    def settled_at(self) -> datetime | None:
-        """When the last was said of it; None while nobody has said anything."""
-        said = [one.at for one in (self.answer, self.approval, self.refusal, self.withdrawal) if one is not None]
-        return max(said, default=None)
 
     @property
     def locks_users_out(self) -> bool:
@@ -121,7 +121,7 @@ def why_no_answer(order: WorkOrder, answer: Answer, now: datetime) -> str | None
         return f"{order.id} was withdrawn by {order.withdrawal.by} at {_at(order.withdrawal.at)}: {order.withdrawal.because}"
     if order.answer is not None:
         return f"{order.id} was answered before, by {order.answer.by} at {_at(order.answer.at)}: {order.answer.result}"
-    if order.is_expired(now):
+    if order.is_on_hold(now):
         return f"{order.id} expired at {_at(order.expires_at)} and is on hold; run the wave again, and it is asked anew"
     if answer.result is not Result.DONE and not answer.because.strip():
         return f"{order.id}: {answer.result} needs a reason"
@@ -142,8 +142,11 @@ def why_no_approval(order: WorkOrder, by: str, now: datetime) -> str | None:
         return f"{order.id} cannot be approved: nobody has answered it yet"
     if order.answer.result is not Result.DONE:
         return f"{order.id} was answered {order.answer.result}: there is nothing to approve"
-    if order.is_expired(now):
-        return f"{order.id} expired at {_at(order.expires_at)} and is on hold; run the wave again, and it is asked anew"
+    if order.is_on_hold(now):
+        return (
+            f"{order.id} expired at {_at(order.expires_at)} and is on hold; withdraw it (bascule withdraw {order.id}),"
+            " and the next run asks anew whether it is done"
+        )
     if is_same_person(order.answer.by, by):
         return (
             f"{order.id} was answered by {order.answer.by}, who therefore cannot approve it: it takes a second person"
@@ -157,7 +160,7 @@ def in_words(order: WorkOrder, now: datetime) -> str:
     answer = order.answer
     if order.withdrawal is not None:
         return f"work order {order.id} was withdrawn by {order.withdrawal.by}: {order.withdrawal.because}"
-    if order.is_expired(now):
+    if order.is_on_hold(now):
         return f"{asked}; on hold since {_at(order.expires_at)}, as nobody {'answered' if answer is None else 'approved'} in time"
     if answer is None:
         late = f"; OVERDUE since {_at(order.deadline)}: users may still be locked out" if order.deadline else ""
@@ -170,7 +173,11 @@ def in_words(order: WorkOrder, now: datetime) -> str:
 
 
 def is_same_person(one: str, other: str) -> bool:
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+    return _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def _at(instant: datetime) -> str:

@@ -26,7 +26,7 @@ from bascule.inventory import Inventory, Window
 from bascule.inventory.stored import to_plain
 from bascule.ledger import Desk, EntryKind, Ledger, StoredInventory, this_process
 from bascule.model import Cabinet, Kind, System
-from bascule.procedure import LOCK_OUT
+from bascule.procedure import LOCK_OUT, SYNCHRONISE
 from bascule.waves.window import opening
 from config.settings import PaceSettings, Settings, SystemSettings
 
@@ -100,6 +100,7 @@ async def run_on(
                         reads_lists=by_word[reads],
                         people=people,
                         asks_for=asked_for,
+                        synchronised_by_agent=lambda cabinet: was_sent_to_an_agent(ledger, cabinet.code),
                     )
                 )
             return put_together[system, acts, reads]
@@ -116,6 +117,13 @@ async def run_on(
             clock=clock,
             not_now=not_before(desk, window, clock),
         )
+
+
+def was_sent_to_an_agent(ledger: Ledger, code: str) -> bool:
+    """Whether a synchronisation of this cabinet was announced that no person was asked for."""
+    found = ledger.histories([code], (EntryKind.INTENT, EntryKind.ORDERED))[code]
+    asked = {entry.key for entry in found if entry.kind is EntryKind.ORDERED}
+    return any(entry.verb == SYNCHRONISE and entry.key not in asked for entry in found)
 
 
 def not_before(

@@ -290,7 +290,7 @@ def _checked(
         answered = Answer(by=by, at=now, result=result, because=said)
         if (why_not := why_no_answer(order, answered, now)) is not None:
             wrong.append(why_not)
-        if not order.state.needs_somebody or order.is_expired(now):
+        if not order.state.needs_somebody or order.is_on_hold(now):
             continue
         try:
             kept = checked(order, result, given, now)
@@ -353,7 +353,7 @@ def _write_sheet(orders: Sequence[WorkOrder], path: Path, now: datetime) -> None
         raise Unclear(
             f"{path} is there already, and may hold answers", remedy="give another name, or take it away first"
         )
-    to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_expired(now)]
+    to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_on_hold(now)]
     write_orders(to_fill_in, path)
     left_out = len(orders) - len(to_fill_in)
     typer.echo(

@@ -62,7 +62,7 @@ def show_inbox(orders: Sequence[WorkOrder], now: datetime) -> None:
 def _standing(order: WorkOrder, now: datetime) -> Text:
     if order.is_overdue(now):
         return Text("OVERDUE", style="bold red")
-    if order.is_expired(now):
+    if order.is_on_hold(now):
         return Text("on hold", style="magenta")
     if order.state is OrderState.TO_APPROVE and order.answer is not None:
         return Text(f"to approve (answered by {printable(order.answer.by)})", style="yellow")
@@ -72,15 +72,15 @@ def _standing(order: WorkOrder, now: datetime) -> Text:
 
 
 def _totals(orders: Sequence[WorkOrder], now: datetime) -> Iterator[str]:
-    to_do = [one for one in orders if one.state is OrderState.OPEN and not one.is_expired(now)]
+    to_do = [one for one in orders if one.state is OrderState.OPEN and not one.is_on_hold(now)]
     minutes: Counter[str] = Counter()
     for one in to_do:
         minutes[printable(one.owner or NOBODY)] += one.minutes
     work = ", ".join(f"{owner} {count}" for owner, count in minutes.most_common())
     counted = {
         "to do": len(to_do),
-        "to approve": sum(one.state is OrderState.TO_APPROVE and not one.is_expired(now) for one in orders),
-        "on hold": sum(one.is_expired(now) for one in orders),
+        "to approve": sum(one.state is OrderState.TO_APPROVE and not one.is_on_hold(now) for one in orders),
+        "on hold": sum(one.is_on_hold(now) for one in orders),
         "overdue": sum(one.is_overdue(now) for one in orders),
     }
     told = ", ".join(f"{count} {word}" for word, count in counted.items() if count)
@@ -147,7 +147,7 @@ class _Page:
                 yield from (
                     self._text(f"    {name} = {printable(str(value))}") for name, value in said.evidence.items()
                 )
-        if order.is_expired(self.now):
+        if order.is_on_hold(self.now):
             yield self._text("On hold: time ran out. Run the wave again, and it is asked anew.", style="magenta")
         elif order.state is OrderState.TO_APPROVE:
             yield Text(f"\nbascule approve {order.id} --by NAME --because …", style="yellow")
@@ -164,7 +164,7 @@ class _Page:
                 yield self._columns(zip(marks, lines, strict=True), first=3, justify="right")
 
     def form(self) -> Iterator[RenderableType]:
-        if self.order.state is not OrderState.OPEN or self.order.is_expired(self.now):
+        if self.order.state is not OrderState.OPEN or self.order.is_on_hold(self.now):
             return
         yield Text(f"\n{self.told.headings['evidence']}", style="bold")
         asked = evidence_of(self.order).values()
@@ -219,7 +219,7 @@ def as_json(order: WorkOrder, now: datetime) -> dict[str, Any]:
         "expires_at": _utc(order.expires_at),
         "deadline": _utc(order.deadline) if order.deadline else None,
         "overdue": order.is_overdue(now),
-        "on_hold": order.is_expired(now),
+        "on_hold": order.is_on_hold(now),
         "minutes": order.minutes,
         "owner": order.owner,
         "needs_approval": order.four_eyes,

@@ -113,16 +113,20 @@ async def require_answers(settings: Settings, prepared: Prepared) -> None:
 def _inventory(asked: Asked, ledger: Ledger) -> Inventory:
     if asked.inventory is not None:
         return read_inventory(asked.inventory, waves=asked.waves, users=asked.users, assignments=asked.assignments)
+    return stored_inventory(ledger, asked.wave)
+
+
+def stored_inventory(ledger: Ledger, wave: str | None) -> Inventory:
+    """The newest version that the ledger holds; where that is of other waves, the version that this one was last run with."""
     stored = ledger.inventory()
     if stored is None:
         raise NotReady(
             "The ledger holds no inventory yet", remedy="bascule inventory import FILE, or bascule run --inventory FILE"
         )
     newest = from_plain(stored.content)
-    if asked.wave is None or in_wave(newest.cabinets, asked.wave):
+    if wave is None or in_wave(newest.cabinets, wave):
         return newest
-    # The newest version is of other waves: this one is taken from the version that it was last run with.
-    began = ledger.of_wave(asked.wave, [EntryKind.RUN_BEGAN])
+    began = ledger.of_wave(wave, [EntryKind.RUN_BEGAN])
     of_wave = ledger.inventory(str(began[-1].evidence.get("inventory"))) if began else None
     return from_plain(of_wave.content) if of_wave is not None else newest
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
-from bascule.ledger import Desk, Ledger
-from bascule.model import Lifecycle
-from bascule.reports import status_of
-from bascule.waves.resuming import worth_resuming
+from bascule.errors import BasculeError
+from bascule.ledger import Desk, EntryKind, Ledger
+from bascule.waves.choosing import in_wave
+from bascule.waves.resuming import last_runs, worth_resuming
 from config.settings import read_settings
 from config.wiring import now, open_ledger
+from flows.preparing import stored_inventory
 from flows.wave import migrate_wave
 from tasks.noticing import send_due
 
@@ -30,34 +31,36 @@ async def resume_waiting(wave: str | None = None, environment: str | None = None
     """
     with open_ledger(read_settings(environment)) as ledger:
         resumed = to_resume(ledger, [wave] if wave else ledger.waves(), now())
+    told: list[str] = []
+    wrong: list[str] = []
     for name, codes in resumed.items():
-        await migrate_wave(
+        state = await migrate_wave(
             wave=name,
             cabinets=list(codes),
+            # What the wave's own run was allowed to leave out, this one is too.
+            ignore_unsupported=True,
             because="a work order was answered",
             environment=environment,
             return_state=True,
         )
+        result = await state.aresult(raise_on_failure=False)
+        (wrong if isinstance(result, BasculeError) else told).append(f"{name}: {len(codes)} taken up ({state.message})")
     if not resumed:
         # A wave sends its own at its end.
         await send_due(environment)
-    told = ", ".join(f"{name}: {len(codes)} taken up" for name, codes in resumed.items())
-    return Completed(message=told or "nothing to carry on with")
+    if wrong:
+        return Failed(message="; ".join([*wrong, *told]))
+    return Completed(message="; ".join(told) or "nothing to carry on with")
 
 
 def to_resume(ledger: Ledger, waves: Iterable[str], at: datetime) -> dict[str, tuple[str, ...]]:
-    """The cabinets to take up again, by wave; waves without any are left out."""
-    orders = Desk(ledger, now).everything()
-    found = {
-        wave: worth_resuming(
-            {
-                cabinet.code: cabinet.ended_at or datetime.min.replace(tzinfo=UTC)
-                for cabinet in status_of(ledger, wave).cabinets
-                if cabinet.lifecycle is Lifecycle.WAITING
-            },
-            orders,
-            at,
-        )
-        for wave in waves
-    }
+    """The cabinets to take up again, by wave; waves without any are left out, and so is who is no more in the inventory's wave."""
+    awaited = {order.cabinet for order in Desk(ledger, now).open_ones()}
+    said = ledger.last_words()
+    found = {}
+    for wave in waves:
+        runs = last_runs(ledger.of_wave(wave, (EntryKind.BEGAN, EntryKind.ENDED)))
+        codes = worth_resuming(runs, awaited, said, at)
+        planned = {cabinet.code for cabinet in in_wave(stored_inventory(ledger, wave).cabinets, wave)} if codes else ()
+        found[wave] = tuple(code for code in codes if code in planned)
     return {wave: codes for wave, codes in found.items() if codes}

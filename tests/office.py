@@ -20,8 +20,8 @@ from bascule.inventory import Window
 from bascule.ledger import Desk
 from bascule.model import Cabinet, System
 from bascule.waves.window import opening
-from bascule.workorders import Answer, Approval, Result, WorkOrder
-from config.wiring import not_before
+from bascule.workorders import Answer, Approval, OrderState, Result, WorkOrder
+from config.wiring import not_before, was_sent_to_an_agent
 from tests.builders import Stage, stage
 
 
@@ -61,6 +61,7 @@ class Office:
             reads_lists=self.lists.get(system, self.on.remotes[system]),
             people=people,
             asks_for=frozenset(verb.name for verb in VERBS if verb.system is system),
+            synchronised_by_agent=lambda cabinet: was_sent_to_an_agent(self.on.ledger, cabinet.code),
         )
 
     def _window(self, cabinet: Cabinet, now: datetime) -> tuple[datetime, datetime] | None:
@@ -77,7 +78,7 @@ class Office:
 
     async def work_through(self) -> list[WorkOrder]:
         """Everything that is asked for now is done, answered by Anne, and approved by Paul where it must be."""
-        orders = self.open_orders()
+        orders = [order for order in self.open_orders() if order.state is OrderState.OPEN]
         for order in orders:
             await self.do(order)
             await self.answer(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,6 +25,8 @@ class ComposedRemote:
     people: Remote
     asks_for: frozenset[str]
     """The writes for which people are asked; the others are `acts`'s."""
+    synchronised_by_agent: Callable[[Cabinet], bool] = lambda cabinet: False
+    """Whether a synchronisation was sent to an agent: then only lists exported since can tell that S4A has received it."""
 
     @property
     def live(self) -> bool:
@@ -36,7 +39,7 @@ class ComposedRemote:
         if view in LISTS:
             return await self.reads_lists.observe(cabinet, view)
         seen = await self.reads.observe(cabinet, view)
-        if isinstance(seen, S4aFacts) and seen.synchronised_at is None and not self.live:
+        if isinstance(seen, S4aFacts) and not self.live and self.synchronised_by_agent(cabinet):
             return replace(seen, synchronised_at=await self._filled_at(cabinet))
         return seen
 
@@ -56,9 +59,6 @@ class ComposedRemote:
         return asked if asked or self.acts is self.people else await self.acts.find(cabinet, key)
 
     async def _filled_at(self, cabinet: Cabinet) -> datetime | None:
-        """When lists were exported that hold dossiers, where nobody says that a synchronisation took place; None without such."""
-        try:
-            lists = await self.reads_lists.observe(cabinet, View.S4A_LISTS)
-        except RemoteRefuses:
-            return None
+        """When lists were exported that hold dossiers. Raises what keeps them from being read: somebody has to export them."""
+        lists = await self.reads_lists.observe(cabinet, View.S4A_LISTS)
         return lists.taken_at if isinstance(lists, S4aLists) and lists.dossiers else None

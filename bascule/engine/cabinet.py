@@ -23,7 +23,7 @@ from bascule.engine.decisions import (
     is_ordered_again,
     kept_lists,
     owes_reopen,
-    said_done,
+    said_of,
     signature_of,
 )
 from bascule.engine.observing import Observations
@@ -38,7 +38,7 @@ from bascule.errors import (
     StillRunning,
 )
 from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
-from bascule.ledger import Entry, EntryKind, orders_of
+from bascule.ledger import ORDER_KINDS, Entry, EntryKind, orders_of
 from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
 from bascule.procedure import (
     OUR_NAME,
@@ -55,6 +55,7 @@ from bascule.procedure import (
     in_one_sitting,
     required_of,
 )
+from bascule.workorders import OrderState
 
 log = logging.getLogger("bascule.engine")
 
@@ -153,6 +154,8 @@ class CabinetRun:
         for act in intended(step.name, self.history):
             if act.answer.needs_reading_back:
                 await self._read_back(step, act)
+                if self._asks(act.verb):
+                    await self._hear_people()
 
     def give_up_on(self, step_name: str, why: str, remedy: str) -> None:
         """The step's outcome is not known, and a person is called."""
@@ -380,6 +383,12 @@ class CabinetRun:
     def _awaited(self, step: Step) -> Intended | None:
         return next((act for act in intended(step.name, self.history) if act.answer is Answer.AWAITED), None)
 
+    async def _hear_people(self) -> None:
+        """What people said since the history was read belongs to it."""
+        known = {entry.hash for entry in self.history}
+        now = await self.run.ledger.history_soon(self.cabinet.code)
+        self.history += [entry for entry in now if entry.kind in ORDER_KINDS and entry.hash not in known]
+
     def _wait_for(self, step: Step, act: Intended) -> Entry:
         told = self._asked[act.key].message if act.key in self._asked else None
         return self._verdict(
@@ -392,7 +401,7 @@ class CabinetRun:
         )
 
     def _how_it_came_true(self, step: Step) -> str:
-        orders = (said_done(act.verb, self.history) for act in reversed(step.acts))
+        orders = (said_of(act.verb, self.history) for act in reversed(step.acts))
         order = next((order for order in orders if order is not None), None)
         if order is not None:
             return in_words(order)
@@ -415,7 +424,7 @@ class CabinetRun:
         """What nobody needs to do any more, because it holds: the work order whose last part this step was."""
         verbs = {act.verb for act in step.acts}
         for order in orders_of(self.history).values():
-            if order.state.needs_somebody and order.verbs[-1] in verbs:
+            if order.state is OrderState.OPEN and order.verbs[-1] in verbs:
                 told = "what it asks for came true before it was answered"
                 self._record_later(self._entry(step, EntryKind.WITHDRAWN, operation=order.id, reason=told))
 
@@ -476,6 +485,8 @@ class CabinetRun:
         self._ask_no_longer(step)
         if facts is not None:
             self._find(step, step.findings(facts))
+            since = step.since(facts)
+            evidence |= {"since": since.isoformat()} if since is not None else {}
         proof = self._entry(step, EntryKind.PROOF, state=State.DONE, reason=reason, evidence=evidence)
         return self._record_later(proof)
 

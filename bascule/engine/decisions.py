@@ -108,13 +108,19 @@ def _stands(
         for before in step.after
     ):
         return False
-    if step.lasts is not None and not synchronised and now - proof.at > step.lasts:
+    if step.lasts is not None and not synchronised and now - holds_from(proof) > step.lasts:
         return False
     reopened = proofs.get(REOPEN)
     if name == LOCK_OUT and not synchronised and reopened is not None and reopened.seq > proof.seq:
         return False
     standing[name] = proof.seq
     return True
+
+
+def holds_from(proof: Entry) -> datetime:
+    """Since when what was proven holds: a backup was made before it was observed."""
+    told = proof.evidence.get("since")
+    return datetime.fromisoformat(told) if told else proof.at
 
 
 def _last_proofs(history: History) -> dict[str, Entry]:
@@ -135,37 +141,47 @@ def orders_again(entry: Entry) -> bool:
 
 
 def is_ordered_again(step: str, history: History) -> bool:
-    """A person ordered this step to be done again, and since then no act of it was announced, and no person says it was done."""
-    orders = [place for place, entry in enumerate(history) if entry.step == step and orders_again(entry)]
-    if not orders:
+    """A person ordered this step to be done again, and that word is not used up.
+
+    It is, once an act of the step was announced since, or a person has said since that it took place, or was cut.
+    """
+    said = [place for place, entry in enumerate(history) if entry.step == step and orders_again(entry)]
+    if not said:
         return False
-    since = history[orders[-1] + 1 :]
-    announced = any(entry.step == step and entry.kind is EntryKind.INTENT for entry in since)
-    return not announced and not any(
-        step in order.verbs and order.state is OrderState.DONE for order in orders_of(since).values()
-    )
+    orders = orders_of(history)
+    for entry in history[said[-1] + 1 :]:
+        if entry.step == step and entry.kind is EntryKind.INTENT:
+            return False
+        if entry.kind in (EntryKind.ANSWERED, EntryKind.APPROVED):
+            order = orders[entry.operation or ""]
+            begun = order.answer is not None and order.answer.evidence.get("synchronisation_begun")
+            if step in order.verbs and (order.state is OrderState.DONE or begun):
+                return False
+    return True
 
 
 # What people say
 
 
-def said_done(verb: str, history: History) -> WorkOrder | None:
-    """The last work order that covers this write and was answered done, and approved where that is needed."""
-    done = (order for order in orders_of(history).values() if verb in order.verbs and order.state is OrderState.DONE)
+def said_of(verb: str, history: History) -> WorkOrder | None:
+    """The last work order that covers this write and was answered done, approved or not."""
+    said = (OrderState.DONE, OrderState.TO_APPROVE)
+    done = (order for order in orders_of(history).values() if verb in order.verbs and order.state in said)
     return max(done, key=lambda order: order.opened_at, default=None)
 
 
 def claimed(steps: Iterable[Step], history: History) -> WorkOrder | None:
     """A work order by which a person says that some of these steps is done, since it was last proven, or ordered again."""
+    orders = orders_of(history)
     for step in steps:
-        settled = [
-            entry.at
-            for entry in history
-            if entry.step == step.name and (entry.kind is EntryKind.PROOF or orders_again(entry))
-        ]
-        for act in step.acts:
-            order = said_done(act.verb, history)
-            if order is not None and order.answer is not None and not any(at >= order.answer.at for at in settled):
+        verbs = {act.verb for act in step.acts}
+        for entry in reversed(history):
+            if entry.step == step.name and (entry.kind is EntryKind.PROOF or orders_again(entry)):
+                break
+            order = (
+                orders.get(entry.operation or "") if entry.kind in (EntryKind.ANSWERED, EntryKind.APPROVED) else None
+            )
+            if order is not None and order.state is OrderState.DONE and verbs & set(order.verbs):
                 return order
     return None
 
@@ -184,7 +200,8 @@ def sent_last(view: View, effects: Iterable[Entry], asked: Collection[str]) -> t
 def in_words(order: WorkOrder) -> str:
     """Who says so: for the ledger's readers."""
     assert order.answer is not None
-    approved = f", approved by {order.approval.by}" if order.approval is not None else ""
+    missing = ", not approved yet" if order.state is OrderState.TO_APPROVE else ""
+    approved = f", approved by {order.approval.by}" if order.approval is not None else missing
     return f"done by {order.answer.by}{approved} (work order {order.id})"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -13,6 +14,12 @@ from typing import Any
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 
 GENESIS = "0" * 64
+
+FROM_OUTSIDE = ("who", "reason", "error_signature", "operation")
+"""Where people and remotes are quoted, who may say anything."""
+
+UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+"""Halves of characters, which are in no UTF-8; and NUL, which PostgreSQL has in no text."""
 
 
 class EntryKind(StrEnum):
@@ -83,8 +90,9 @@ class Entry:
 def chained(entry: Entry, seq: int, previous: str) -> Entry:
     """The entry as it stands in its cabinet's chain."""
     # Through JSON once, so that what is hashed is what will be read.
-    evidence = json.loads(json.dumps(dict(entry.evidence), ensure_ascii=False))
-    placed = replace(entry, seq=seq, previous=previous, evidence=evidence)
+    evidence = json.loads(_writable(json.dumps(dict(entry.evidence), ensure_ascii=False)))
+    texts = {name: _writable(text) for name in FROM_OUTSIDE if (text := getattr(entry, name)) is not None}
+    placed = replace(entry, seq=seq, previous=previous, evidence=evidence, **texts)
     return replace(placed, hash=digest(placed))
 
 
@@ -122,6 +130,10 @@ def canonical(entry: Entry) -> str:
         sort_keys=True,
         separators=(",", ":"),
     )
+
+
+def _writable(text: str) -> str:
+    return UNWRITABLE.sub("\ufffd", text)
 
 
 def first_broken(entries: Iterable[Entry]) -> Entry | None:

@@ -23,6 +23,7 @@ from bascule.ledger.rows import entry_of
 from bascule.ledger.schema import BUSY_SECONDS, engine_for, ensure_revision
 from bascule.ledger.trouble import in_words, is_lost
 from bascule.ledger.writer import Writer, append_in, heads_of
+from bascule.model import State
 
 T = TypeVar("T")
 
@@ -223,9 +224,35 @@ class Ledger:
         query = select(tables.entry).where(tables.entry.c.kind.in_([kind.value for kind in kinds]))
         return self._entries(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq))
 
+    def of_open_orders(self, kinds: Iterable[EntryKind]) -> list[Entry]:
+        """The entries of these kinds that tell of work orders which nothing has closed, each cabinet's in its order."""
+        closing = tables.entry.alias()
+        is_closed = (
+            select(closing.c.id)
+            .where(
+                closing.c.operation == tables.entry.c.operation,
+                closing.c.kind.in_((EntryKind.APPROVED.value, EntryKind.WITHDRAWN.value))
+                | ((closing.c.kind == EntryKind.ANSWERED.value) & (closing.c.state == State.DONE.value)),
+            )
+            .exists()
+        )
+        query = select(tables.entry).where(tables.entry.c.kind.in_([kind.value for kind in kinds]), ~is_closed)
+        return list(self._entries(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq)))
+
+    def last_words(self) -> dict[str, int]:
+        """The place in its chain at which something was last said of a cabinet's work orders, by cabinet."""
+        said = (EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN)
+        query = (
+            select(tables.entry.c.cabinet, func.max(tables.entry.c.seq).label("seq"))
+            .where(tables.entry.c.kind.in_([kind.value for kind in said]))
+            .group_by(tables.entry.c.cabinet)
+        )
+        return {row.cabinet: row.seq for row in self._rows(query)}
+
     def waves(self) -> tuple[str, ...]:
         """The waves that have been planned or run, by name."""
-        query = select(tables.entry.c.wave).distinct()
+        known = (EntryKind.PLANNED.value, EntryKind.RUN_BEGAN.value)
+        query = select(tables.entry.c.wave).where(tables.entry.c.kind.in_(known)).distinct()
         return tuple(row.wave for row in self._rows(query.order_by(tables.entry.c.wave)))
 
     def last_run(self, wave: str) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 from bascule.errors import BasculeError
 from bascule.ledger.entries import Entry, EntryKind
 from bascule.ledger.ledger import Ledger
+from bascule.model import State
 from bascule.workorders import (
     Answer,
     Approval,
@@ -37,9 +38,11 @@ class NotAccepted(BasculeError):
 class Desk:
     """Where work orders are opened, answered, approved and withdrawn. All or nothing: one that is wrong, and none is written."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], datetime]) -> None:
+    def __init__(self, ledger: Ledger, clock: Callable[[], datetime], seat: str = "") -> None:
+        """`seat`: who is at the keyboard, as the machine knows them; kept beside the name they give."""
         self._ledger = ledger
         self._clock = clock
+        self._seat = seat
 
     def everything(self) -> tuple[WorkOrder, ...]:
         """Every order of every cabinet, in two queries at most, oldest first."""
@@ -48,6 +51,19 @@ class Desk:
     async def of(self, cabinet: str) -> tuple[WorkOrder, ...]:
         """A cabinet's orders, in the order in which they were opened."""
         return tuple(orders_of(self._ledger.histories([cabinet], KINDS)[cabinet]).values())
+
+    def open_ones(self) -> tuple[WorkOrder, ...]:
+        """Every order that needs somebody, in one query, oldest first."""
+        found = orders_of(self._ledger.of_open_orders(KINDS)).values()
+        return tuple(
+            sorted((one for one in found if one.state.needs_somebody), key=lambda one: (one.opened_at, one.id))
+        )
+
+    def named(self, numbers: Sequence[str]) -> dict[str, WorkOrder]:
+        """The orders of these numbers, by number; one that there is not is left out."""
+        cabinets = sorted({cabinet_of(number) for number in numbers})
+        known = orders_of(entry for entries in self._ledger.histories(cabinets, KINDS).values() for entry in entries)
+        return {number: known[number] for number in numbers if number in known}
 
     async def open(self, order: WorkOrder, *, step: str, run: str, who: str, fence: int) -> WorkOrder:
         """Opens it once: under a key that was used, it is the order that was opened then. Its number is made here."""
@@ -71,8 +87,10 @@ class Desk:
         def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
             answer = answers[order.id]
             entry = _of_order(order, EntryKind.ANSWERED, answer.by, answer.at, answer.because)
-            told = {"result": answer.result.value, "evidence": dict(answer.evidence)}
-            return why_no_answer(order, answer, now), replace(entry, evidence=told)
+            told = {"result": answer.result.value, "evidence": dict(answer.evidence), "seat": self._seat}
+            closes = answer.result is not Result.DONE or not order.four_eyes
+            state = State.DONE if closes else State.WAITING
+            return why_no_answer(order, answer, now), replace(entry, evidence=told, state=state)
 
         return await self._write(list(answers), said)
 
@@ -84,9 +102,8 @@ class Desk:
         kind = EntryKind.DECLINED if declines else EntryKind.APPROVED
 
         def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
-            return why_no_approval(order, approval.by, now), _of_order(
-                order, kind, approval.by, approval.at, approval.because
-            )
+            entry = _of_order(order, kind, approval.by, approval.at, approval.because)
+            return why_no_approval(order, approval.by, now), replace(entry, evidence={"seat": self._seat})
 
         try:
             return await self._write(numbers, said)
@@ -123,23 +140,15 @@ class Desk:
             return entries
 
         await self._ledger.decide(cabinets, KINDS, decided)
-        after = orders_of(entry for entries in self._ledger.histories(cabinets, KINDS).values() for entry in entries)
-        return tuple(after[number] for number in numbers)
+        return tuple(self.named(numbers).values())
 
     async def _keep_attempts(self, numbers: Sequence[str], approval: Approval) -> None:
         """For the audit: who tried to approve what they had answered themselves."""
-        known = orders_of(
-            entry
-            for entries in self._ledger.histories(sorted({cabinet_of(n) for n in numbers}), KINDS).values()
-            for entry in entries
-        )
+        known = self.named(numbers)
         own = [
-            known[number]
-            for number in numbers
-            if number in known
-            and (answer := known[number].answer) is not None
-            and known[number].approval is None
-            and is_same_person(answer.by, approval.by)
+            order
+            for order in known.values()
+            if order.answer is not None and order.approval is None and is_same_person(order.answer.by, approval.by)
         ]
         told = "tried to approve an answer of their own"
         await self._ledger.record(
@@ -155,7 +164,7 @@ def orders_of(entries: Iterable[Entry]) -> dict[str, WorkOrder]:
         if entry.kind is EntryKind.ORDERED:
             found[number] = _order_of(entry)
         elif number in found:
-            found[number] = replace(found[number], **_said(entry))
+            found[number] = replace(found[number], **_said(entry, found[number]))
     return found
 
 
@@ -166,7 +175,8 @@ def cabinet_of(number: str) -> str:
     return "-".join(parts[:step])
 
 
-def _said(entry: Entry) -> dict[str, Any]:
+def _said(entry: Entry, order: WorkOrder) -> dict[str, Any]:
+    """What an entry makes of its order. Who closed it first has closed it: a withdrawal that comes after an answer says nothing."""
     match entry.kind:
         case EntryKind.ANSWERED:
             result, evidence = Result(entry.evidence["result"]), entry.evidence["evidence"]
@@ -175,7 +185,7 @@ def _said(entry: Entry) -> dict[str, Any]:
             return {"approval": Approval(by=entry.who, at=entry.at, because=entry.reason)}
         case EntryKind.DECLINED:
             return {"answer": None, "refusal": Approval(by=entry.who, at=entry.at, because=entry.reason)}
-        case EntryKind.WITHDRAWN:
+        case EntryKind.WITHDRAWN if order.state.needs_somebody:
             return {"withdrawal": Withdrawal(by=entry.who, at=entry.at, because=entry.reason)}
         case _:
             return {}

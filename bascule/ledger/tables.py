@@ -82,6 +82,7 @@ entry = Table(
     Index("entry_by_wave_and_kind", "wave", "kind"),
     Index("entry_by_run", "run"),
     Index("entry_by_kind", "kind"),
+    Index("entry_by_operation", "operation"),
 )
 
 evidence = Table(

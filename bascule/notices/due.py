@@ -146,7 +146,7 @@ def _of_order(
 ) -> Iterator[tuple[str, Matter]]:
     if order.is_overdue(now):
         yield from _again(Matter(Topic.OVERDUE, order), hearers.of_alarm(order), told, now, ALARM_AGAIN_AFTER)
-    elif order.is_expired(now):
+    elif order.is_on_hold(now):
         yield from _again(Matter(Topic.ON_HOLD, order), hearers.of_owner(order), told, now, remind_after)
     elif order.state is OrderState.TO_APPROVE:
         answered = order.answer.at.isoformat() if order.answer is not None else ""

@@ -1,4 +1,4 @@
-"""Where a wave stands, as the ledger has it. Two queries, whatever its size: entries, and leases."""
+"""Where a wave stands, as the ledger has it. Four queries at most, whatever its size: entries, leases, and what waits for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bascule.errors import BasculeError
-from bascule.ledger import ORDER_KINDS, Entry, EntryKind, Ledger, orders_of
+from bascule.ledger import Desk, Entry, EntryKind, Ledger
 from bascule.model import Lifecycle, Outcome, grade
 from bascule.waves.choosing import did_you_mean
 from bascule.workorders import OrderState, WorkOrder, in_words
@@ -99,7 +99,7 @@ class WaveStatus:
 
 def status_of(ledger: Ledger, wave: str) -> WaveStatus:
     """Cabinets in the order of their codes. Raises NoSuchWave, or DoesNotAddUp."""
-    entries = ledger.of_wave(wave, (*RUN_KINDS, *ORDER_KINDS))
+    entries = ledger.of_wave(wave, RUN_KINDS)
     planned = {entry.cabinet: entry for entry in entries if entry.kind is EntryKind.PLANNED}
     if not planned:
         raise _no_such_wave(wave, ledger.waves())
@@ -107,12 +107,18 @@ def status_of(ledger: Ledger, wave: str) -> WaveStatus:
     for entry in entries:
         if entry.kind in (EntryKind.BEGAN, EntryKind.ENDED) and entry.cabinet in of_cabinet:
             of_cabinet[entry.cabinet].append(entry)
-    last_orders = {order.cabinet: order for order in orders_of(entries).values()}
     at_work = ledger.at_work()
     cabinets = tuple(
-        _waiting_for(_cabinet(planned[code], runs, at_work=code in at_work), last_orders.get(code))
-        for code, runs in sorted(of_cabinet.items())
+        _cabinet(planned[code], runs, at_work=code in at_work) for code, runs in sorted(of_cabinet.items())
     )
+    if any(cabinet.lifecycle is Lifecycle.WAITING for cabinet in cabinets):
+        orders = {order.cabinet: order for order in Desk(ledger, lambda: datetime.now(UTC)).open_ones()}
+        said = ledger.last_words()
+        ended = {code: runs[-1].seq if runs else 0 for code, runs in of_cabinet.items()}
+        cabinets = tuple(
+            _waiting_for(cabinet, orders.get(cabinet.code), has_news=said.get(cabinet.code, 0) > ended[cabinet.code])
+            for cabinet in cabinets
+        )
     return WaveStatus(wave=wave, planned=len(planned), cabinets=cabinets)
 
 
@@ -187,16 +193,15 @@ def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> Cabinet
     )
 
 
-def _waiting_for(cabinet: CabinetStatus, order: WorkOrder | None) -> CabinetStatus:
-    """What has become of the work order that a cabinet waits for, since the run that let go of it."""
-    if cabinet.lifecycle is not Lifecycle.WAITING or order is None:
+def _waiting_for(cabinet: CabinetStatus, order: WorkOrder | None, *, has_news: bool) -> CabinetStatus:
+    """What has become of what a cabinet waits for, since the run that let go of it."""
+    if cabinet.lifecycle is not Lifecycle.WAITING:
         return cabinet
-    reason = in_words(order, datetime.now(UTC))
-    if order.state.needs_somebody:
+    if order is not None:
         verb = "approve" if order.state is OrderState.TO_APPROVE else "inbox --order"
-        return replace(cabinet, reason=reason, next_action=f"bascule {verb} {order.id}")
-    if cabinet.ended_at is not None and (order.settled_at or order.opened_at) >= cabinet.ended_at:
-        return replace(cabinet, reason=reason, next_action="run again: it carries on")
+        return replace(cabinet, reason=in_words(order, datetime.now(UTC)), next_action=f"bascule {verb} {order.id}")
+    if has_news:
+        return replace(cabinet, reason="its work order was answered", next_action="run again: it carries on")
     return cabinet
 
 

@@ -24,9 +24,6 @@ from bascule.facts import (
 )
 from bascule.workorders import OrderState, Result, WorkOrder
 
-LOCKED_OUT_BY = "bascule"
-"""As GE shows a lock-out of ours: a person keeps users out on our behalf."""
-
 CHANGES = {
     View.GE_LISTS: (("lock-out", "locked_out_at", "users have been kept out since"),),
     View.S4A_LISTS: (
@@ -56,7 +53,7 @@ def ge_facts(orders: Sequence[WorkOrder]) -> GeFacts:
     restarted, connected = _Said.of(orders, "restart"), _Said.of(orders, "connect")
     defaults, backed_up = _Said.of(orders, "defaults"), _Said.of(orders, "backup")
     returned, opened = _Said.of(orders, "return-to-ge"), _Said.of(orders, "open-exe")
-    out = _kept_out_since(orders)
+    out = _keeps_users_out(orders)
     return GeFacts(
         key_question=key.text("key_question") if key else "",
         key_entered_at=entered.instant("key_entered_at") if entered else None,
@@ -72,8 +69,8 @@ def ge_facts(orders: Sequence[WorkOrder]) -> GeFacts:
         exe_opened_at=opened.instant("exe_opened_at") if opened else None,
         sql_backup_at=backed_up.instant("sql_backup_at") if backed_up else None,
         mongo_backup_at=backed_up.instant("mongo_backup_at") if backed_up else None,
-        locked_out_by=LOCKED_OUT_BY if out else None,
-        locked_out_at=out,
+        locked_out_by=f"work order {out.id}" if out else None,
+        locked_out_at=out.opened_at if out else None,
         sessions=(),
         synchronisation=_synchronisation(orders),
     )
@@ -107,9 +104,12 @@ def changed_last(view: View, orders: Iterable[WorkOrder]) -> tuple[datetime, str
 
 def agreed_from(orders: Sequence[WorkOrder]) -> datetime | None:
     """From when on the guarded section may be offered, as operator and cabinet agreed when the backup was made."""
-    backup = _Said.of(orders, "backup")
-    agreed = backup.evidence.get("section_from") if backup else None
-    return _parsed(agreed) if agreed else None
+    for order in reversed(orders):
+        if "backup" in order.verbs and order.state is OrderState.DONE and order.answer is not None:
+            agreed = order.answer.evidence.get("section_from")
+            if agreed:
+                return _parsed(agreed)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +169,16 @@ def _synchronisation(orders: Sequence[WorkOrder]) -> Synchronisation | None:
     return None
 
 
-def _kept_out_since(orders: Sequence[WorkOrder]) -> datetime | None:
-    """Since when users are kept out, where the last who touched that says that they still are."""
+def _keeps_users_out(orders: Sequence[WorkOrder]) -> WorkOrder | None:
+    """The order under which users are, or may be, kept out: by the last word of whoever had them out, or for want of any."""
     for order in reversed(orders):
-        if order.answer is None or not {"lock-out", "reopen"} & set(order.verbs):
+        if not {"lock-out", "reopen"} & set(order.verbs) or order.state.needs_somebody:
             continue
+        if order.answer is None:
+            # Withdrawn: whoever had it in hand may have begun.
+            return order if order.locks_users_out else None
         if order.answer.result is Result.DONE:
             return None
         if "users_back" in order.answer.evidence:
-            return None if order.answer.evidence["users_back"] else order.opened_at
+            return None if order.answer.evidence["users_back"] else order
     return None

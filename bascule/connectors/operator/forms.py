@@ -21,6 +21,9 @@ from bascule.tables.problems import Broken, did_you_mean, shown
 from bascule.tables.text import clean
 from bascule.workorders import Result, WorkOrder
 
+BACKUP_LASTS = timedelta(hours=24)
+"""How old a backup may be when users are locked out. A test holds it to the procedure."""
+
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far ahead of ours the clock on a person's wall may be."""
 
@@ -312,8 +315,11 @@ def checked(order: WorkOrder, result: Result, given: Mapping[str, object], now: 
         form = _form(order.verbs, result).model_validate(said)
     except ValidationError as wrong:
         raise EvidenceRefused(_in_words(error, order, result) for error in wrong.errors()) from None
-    values = {name: _in_utc(value, zone) for name, value in form if value is not None}
-    if problems := [*_differing(order, values), *_impossible(values, now)]:
+    given_values = {name: value for name, value in form if value is not None}
+    if unclear := [*_unclear(given_values, zone)]:
+        raise EvidenceRefused(unclear)
+    values = {name: _in_utc(value, zone) for name, value in given_values.items()}
+    if problems := [*_differing(order, values), *_impossible(values, now), *_of_another_time(order, values)]:
         raise EvidenceRefused(problems)
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
 
@@ -368,6 +374,34 @@ def _in_utc(value: Any, zone: ZoneInfo) -> Any:
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(UTC)
     return value
+
+
+def _unclear(values: Mapping[str, Any], zone: ZoneInfo) -> Iterator[Wrong]:
+    """Hours that the clocks of the cabinet show twice, or not at all."""
+    for name, value in values.items():
+        if isinstance(value, datetime) and value.tzinfo is None:
+            first, second = (value.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
+            if first != second:
+                rule = "is an hour that clocks showed twice, or not at all, that night"
+                yield Wrong(
+                    name, f"{value:%Y-%m-%d %H:%M}", rule, f"Add the offset, such as {value:%Y-%m-%dT%H:%M}+01:00"
+                )
+
+
+def _of_another_time(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[Wrong]:
+    """A guarded section of before it was asked for, unless it may be an earlier one's; a section too long after its backup."""
+    if order.locks_users_out and not order.values.get("first_look"):
+        for name in ("locked_out_at", "synchronised_at", "reopened_at"):
+            if name in values and values[name] < order.opened_at - CLOCKS_DIFFER:
+                rule = f"lies before this was asked for ({order.opened_at:%Y-%m-%d %H:%M} UTC)"
+                yield Wrong(name, f"{values[name]:%Y-%m-%d %H:%M} UTC", rule, "Check the day and the hour")
+    if "section_from" in values:
+        oldest = min(values["sql_backup_at"], values["mongo_backup_at"])
+        if values["section_from"] > oldest + BACKUP_LASTS:
+            rule = "is more than 24 hours after the backup, which will be too old by then"
+            yield Wrong(
+                "section_from", f"{values['section_from']:%Y-%m-%d %H:%M} UTC", rule, "Agree on an earlier hour"
+            )
 
 
 def _differing(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[Wrong]:

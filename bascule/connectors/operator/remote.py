@@ -115,7 +115,7 @@ class OperatorRemote:
         for one in await self._orders.of(cabinet.code):
             if one.id != operation_id:
                 continue
-            if one.state is OrderState.OPEN and self._row(cabinet).items() - one.values.items():
+            if one.state is OrderState.OPEN and _tells_otherwise(one, self._row(cabinet)):
                 withdrawal = Withdrawal(
                     by=self._asking.who, at=self._asking.clock(), because="the inventory changed; asked anew"
                 )
@@ -168,7 +168,7 @@ class OperatorRemote:
         told = {
             "ge_reads": self._asking.reads(cabinet, System.GE),
             "s4a_reads": self._asking.reads(cabinet, System.S4A),
-            "first_look": "yes" if any(one.answer is None for one in before) else "",
+            "first_look": "yes" if before else "",
             "last_reason": _last_reason(before),
         }
         return self._row(cabinet) | {name: value for name, value in told.items() if value}
@@ -192,6 +192,23 @@ class OperatorRemote:
             "assignments": "\n".join(f"{one.client} — {one.email}" for one in cabinet.assignments),
         }
         return {name: value for name, value in row.items() if value}
+
+
+SPEAKS_OF = {
+    "admin-sage": ("admin_email",),
+    "connect": ("entity", "name", "siren", "siret"),
+    "defaults": ("default_profile", "default_group"),
+    "sign-up": ("name", "siren", "admin_email"),
+    "terms": ("terms_signatory",),
+    "users": ("users",),
+    "assignments": ("assignments",),
+}
+"""The columns of the row on which a write's instructions depend. The guarded section's depend on none: nobody is called off midway."""
+
+
+def _tells_otherwise(order: WorkOrder, row: Mapping[str, str]) -> bool:
+    columns = [column for verb in order.verbs for column in SPEAKS_OF.get(verb, ())]
+    return any(order.values.get(column) != row.get(column) for column in columns)
 
 
 def _last_reason(before: Sequence[WorkOrder]) -> str:

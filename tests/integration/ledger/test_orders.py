@@ -138,7 +138,7 @@ async def test_an_answer_that_comes_late_is_refused_and_nobody_is_taken_to_have_
         await late.approve([order.id], by("paul"))
     (left,) = await late.of("C0001")
     assert left.state is OrderState.TO_APPROVE
-    assert left.is_expired(EXPIRED)
+    assert left.is_on_hold(EXPIRED)
 
 
 async def test_a_withdrawn_order_is_neither_answered_nor_approved_nor_withdrawn_again(desk: Desk) -> None:

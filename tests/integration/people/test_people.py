@@ -16,7 +16,7 @@ from bascule.inventory import Window
 from bascule.ledger import EntryKind, NotAccepted, first_broken
 from bascule.model import Cabinet, Lifecycle, Outcome, State, System
 from bascule.procedure import PROCEDURE
-from bascule.workorders import OrderState, Result
+from bascule.workorders import OrderState, Result, Withdrawal
 from tests.builders import assert_moved, cabinet, cabinets, with_people
 from tests.office import Office, office
 
@@ -128,7 +128,23 @@ async def test_not_done_is_asked_again_with_its_reason_and_cannot_blocks_the_cab
         assert [order.id for order in at.open_orders()] == ["C0001-admin-sage-3"]
 
 
-async def test_an_order_that_expired_is_no_approval_and_is_asked_anew_saying_to_look_first(tmp_path: Path) -> None:
+async def test_an_order_that_nobody_answered_in_time_is_asked_anew_saying_to_look_first(tmp_path: Path) -> None:
+    async with office(tmp_path, [cabinet()]) as at:
+        await at.wave()
+        [order] = at.open_orders()
+        await at.on.time.sleep(timedelta(days=15).total_seconds())
+        with pytest.raises(NotAccepted, match="on hold"):
+            await at.answer(order)
+        await at.wave()
+        [again] = at.open_orders()
+        assert (again.id, again.values["first_look"]) == ("C0001-admin-sage-2", "yes")
+        states = {one.id: one.state for one in at.desk.everything()}
+        assert states["C0001-admin-sage"] is OrderState.WITHDRAWN
+
+
+async def test_an_answer_that_nobody_approved_in_time_is_no_approval_and_stays_on_hold_until_a_person_withdraws_it(
+    tmp_path: Path,
+) -> None:
     async with office(tmp_path, [cabinet()]) as at:
         await at.wave()
         [order] = at.open_orders()
@@ -137,12 +153,15 @@ async def test_an_order_that_expired_is_no_approval_and_is_asked_anew_saying_to_
         await at.on.time.sleep(timedelta(days=15).total_seconds())
         with pytest.raises(NotAccepted, match="on hold"):
             await at.approve(order)
-        await at.wave()
+        conducted = await at.wave()
+        assert [one.id for one in at.open_orders()] == ["C0001-admin-sage"]
+        assert "on hold" in conducted.standings["C0001"].reason
         assert not at.on.entries("C0001", EntryKind.PROOF, "admin-sage")
+        withdrawal = Withdrawal(by="paul", at=at.on.time.now(), because="asked too late")
+        await at.desk.withdraw([order.id], withdrawal)
+        await at.wave()
         [again] = at.open_orders()
-        assert again.id == "C0001-admin-sage-2"
-        states = {one.id: one.state for one in at.desk.everything()}
-        assert states["C0001-admin-sage"] is OrderState.WITHDRAWN
+        assert (again.id, again.values["first_look"]) == ("C0001-admin-sage-2", "yes")
 
 
 async def test_what_came_true_without_an_answer_is_not_asked_for_any_more(tmp_path: Path) -> None:

@@ -275,7 +275,8 @@ async def test_a_wave_with_a_window_is_carried_on_with_by_the_schedule(tmp_path:
         await at.on.ledger.store_inventory(stored(at, held, waves={"pilot": window}))
         resumed = to_resume(at.on.ledger, ["pilot"], at.on.time.now())
         settings = Settings(environment="test", my_sage=OVER_HTTP, ge=OVER_HTTP, s4a=OVER_HTTP)
-        prepare(Asked(wave="pilot", rerun=True, cabinets=resumed["pilot"]), settings, at.on.ledger)
+        asked = Asked(wave="pilot", rerun=True, cabinets=resumed["pilot"], ignore_unsupported=True)
+        prepare(asked, settings, at.on.ledger)
 
 
 async def test_a_cabinet_that_waits_costs_the_ledger_few_questions(tmp_path: Path) -> None:
@@ -307,6 +308,7 @@ async def test_a_second_synchronisation_ordered_without_naming_the_wave_holds_up
 async def test_an_answer_that_comes_while_a_run_ends_is_taken_up_at_once(tmp_path: Path) -> None:
     async with office(tmp_path, [cabinet()]) as at:
         await begin(at.on.run(), at.on.cabinets, {})
+        await at.on.ledger.store_inventory(stored(at, replace(cabinet(), wave="pilot")))
         await at.wave()
         [order] = at.open_orders()
         ended = at.on.entries("C0001", EntryKind.ENDED)[-1].at
@@ -324,6 +326,7 @@ async def test_an_answer_that_comes_while_a_run_ends_is_taken_up_at_once(tmp_pat
 async def test_who_answers_that_users_are_in_again_is_heard_by_the_schedule(tmp_path: Path) -> None:
     async with office(tmp_path, [cabinet()]) as at:
         await begin(at.on.run(), at.on.cabinets, {})
+        await at.on.ledger.store_inventory(stored(at, replace(cabinet(), wave="pilot")))
         await brought_to(at, "lock-out")
         [order] = at.open_orders()
         await at.answer(order, Result.CANNOT, "GE hangs", users_back="no", synchronisation_begun="no")
@@ -340,7 +343,11 @@ async def test_a_backup_that_grew_too_old_for_the_section_is_asked_for_at_once(t
         await at.do(order)
         old = (at.on.time.now() - timedelta(hours=20)).isoformat()
         agreed = at.on.time.now() + timedelta(hours=5)
-        await at.answer(order, sql_backup_at=old, mongo_backup_at=old, section_from=agreed.isoformat())
+        with pytest.raises(EvidenceRefused, match="too old by then"):
+            await at.answer(order, sql_backup_at=old, mongo_backup_at=old, section_from=agreed.isoformat())
+        await at.answer(order, sql_backup_at=old, mongo_backup_at=old)
+        local = agreed.astimezone(ZoneInfo("Europe/Paris"))
+        at.window = Window(from_=local.time(), to=(local + timedelta(hours=3)).time())
         await at.wave()
         await at.on.time.sleep(5 * 3600)
         await at.wave()
