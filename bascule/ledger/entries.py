@@ -91,7 +91,9 @@ def chained(entry: Entry, seq: int, previous: str) -> Entry:
     """The entry as it stands in its cabinet's chain."""
     # Through JSON once, so that what is hashed is what will be read.
     evidence = json.loads(_writable(json.dumps(dict(entry.evidence), ensure_ascii=False)))
-    texts = {name: _writable(text) for name in FROM_OUTSIDE if (text := getattr(entry, name)) is not None}
+    texts: dict[str, Any] = {
+        name: _writable(text) for name in FROM_OUTSIDE if (text := getattr(entry, name)) is not None
+    }
     placed = replace(entry, seq=seq, previous=previous, evidence=evidence, **texts)
     return replace(placed, hash=digest(placed))
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, insert, text
 
 from bascule.errors import LedgerNewer, LedgerOlder, LedgerReadOnly, LedgerUnreachable
 from bascule.ledger import Ledger, schema, tables
+from bascule.ledger.rows import row_of
 from bascule.ledger.schema import known_revisions
-from tests.unit.ledger.lines import line
+from tests.unit.ledger.lines import chain, line
 
 
 def test_a_new_ledger_has_the_tables_that_the_code_knows(ledger: Ledger, database: Engine) -> None:
@@ -51,6 +52,25 @@ def test_a_ledger_of_an_older_version_says_how_to_upgrade(ledger_url: str, monke
     assert "bascule ledger upgrade" in refused.value.remedy
 
 
+async def test_a_ledger_of_the_first_revision_keeps_what_it_holds_when_it_is_upgraded(
+    ledger_url: str, database: Engine
+) -> None:
+    with database.begin() as connection:
+        config = schema._alembic()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        (old,) = chain(line(reason="old"))
+        connection.execute(insert(tables.entry), row_of(old))
+
+    schema.upgrade(database)
+
+    with Ledger(ledger_url) as ledger:
+        (new,) = await ledger.record(line(reason="new", operation="x" * 1_000))
+        assert ledger.history("C0001") == (old, new)
+    with database.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+
+
 def test_a_database_of_something_else_is_left_alone(ledger_url: str, database: Engine) -> None:
     with database.begin() as connection:
         connection.execute(text("CREATE TABLE invoices (id INTEGER)"))
@@ -69,9 +89,22 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert "BASCULE_LEDGER_URL" in refused.value.remedy
 
 
-def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(LedgerUnreachable, match="not a database address"):
-        Ledger("ledger.db")
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("ledger.db", "not a database address"),
+        ("mysql://ops@db.example/ledger", "on SQLite or on PostgreSQL, not on mysql"),
+        ("postgresql+psycopg2://ops@db.example/ledger", "No driver is installed for postgresql\\+psycopg2"),
+        ("postgresql+psycopg://ops@127.0.0.1:1/ledger", "cannot be opened"),
+        ("postgresql+psycopg://ops@nowhere.invalid/ledger", "cannot be opened"),
+        ("postgresql+psycopg:///ledger?host=/nowhere", "cannot be opened"),
+    ],
+)
+def test_an_address_where_no_ledger_can_be_is_refused(address: str, said: str) -> None:
+    with pytest.raises(LedgerUnreachable, match=said) as refused:
+        Ledger(address)
+
+    assert refused.value.remedy
 
 
 def test_a_folder_in_the_way_of_the_ledger_is_refused(tmp_path: Path) -> None:

@@ -230,6 +230,18 @@ async def test_a_lost_lease_of_something_written_later_is_not_told_to_another_ca
     await ledger.record(line("C0002"))
 
 
+async def test_what_no_database_can_hold_is_kept_as_a_question_mark_and_breaks_no_chain(ledger: Ledger) -> None:
+    (written,) = await ledger.record(
+        line(reason="a\x00b \ud800 é", operation="\x00", evidence={"said": "a\x00b \ud800 é"})
+    )
+
+    (read,) = ledger.history("C0001")
+
+    assert read == written
+    assert (read.reason, read.operation) == ("a\ufffdb \ufffd é", "\ufffd")
+    assert first_broken([read]) is None
+
+
 async def test_evidence_with_numbers_for_keys_does_not_break_its_chain(ledger: Ledger) -> None:
     await ledger.record(line(evidence={"missing": {2: "b", 10: "a"}}))
 
