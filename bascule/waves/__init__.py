@@ -1,1 +1,1 @@
-"""Who is moved when: choosing a wave and its cabinets. Pure decisions; what governs a wave while it runs joins here later."""
+"""Who is moved when: the choice of a wave and its cabinets, and what governs it while it runs. Pure decisions over facts."""

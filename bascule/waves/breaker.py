@@ -48,7 +48,7 @@ class Shared:
     cabinets: int
 
     def __str__(self) -> str:
-        return f"{self.cabinets} with {self.what} {self.value!r}"
+        return f"{self.cabinets} with {self.what} {self.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +66,17 @@ class Trip:
 
 def tripped(breaker: Breaker, ended: Sequence[Ended], *, planned: int) -> Trip | None:
     """The first limit that was reached, in order of ending. What ended since does not take it back."""
-    for so_far, tally in _tallies(ended):
+    tally = _Tally()
+    for cabinet in _tried(ended):
+        tally.count(cabinet)
         reached = next(_reached(breaker, tally, planned), None)
         if reached:
             rule, why = reached
             failures = _failures(ended)
             return Trip(
                 rule=rule,
-                why=f"{why}, at {so_far.code}",
-                failed=tuple(cabinet.code for cabinet in failures),
+                why=f"{why}, at {cabinet.code}",
+                failed=tuple(failure.code for failure in failures),
                 common=_in_common(failures, ended),
             )
     return None
@@ -161,13 +163,10 @@ class _Tally:
             self.by_signature[cabinet.signature] += 1
 
 
-def _tallies(ended: Sequence[Ended]) -> Iterator[tuple[Ended, _Tally]]:
-    """After each cabinet that ended, in order: the one tally, which grows. Excluded cabinets were not tried."""
-    tally = _Tally()
-    for cabinet in sorted(ended, key=lambda cabinet: (cabinet.at, cabinet.code)):
-        if cabinet.outcome is not Outcome.EXCLUDED:
-            tally.count(cabinet)
-            yield cabinet, tally
+def _tried(ended: Sequence[Ended]) -> list[Ended]:
+    """In order of ending. Excluded cabinets were not tried."""
+    tried = (cabinet for cabinet in ended if cabinet.outcome is not Outcome.EXCLUDED)
+    return sorted(tried, key=lambda cabinet: (cabinet.at, cabinet.code))
 
 
 def _reached(breaker: Breaker, tally: _Tally, planned: int) -> Iterator[tuple[str, str]]:
@@ -189,8 +188,8 @@ def _reached(breaker: Breaker, tally: _Tally, planned: int) -> Iterator[tuple[st
 def _still_allowed(breaker: Breaker, ended: Sequence[Ended], planned: int) -> int | None:
     """How many more failures reach the nearest limit; None if there is no limit within reach."""
     tally = _Tally()
-    for _, tally in _tallies(ended):  # noqa: B007  the last one
-        pass
+    for cabinet in _tried(ended):
+        tally.count(cabinet)
     allowed = []
     if breaker.failures:
         allowed.append(breaker.failures - tally.failed)
@@ -227,7 +226,7 @@ def _limits(breaker: Breaker) -> dict[str, float | None]:
 
 
 def _failures(ended: Sequence[Ended]) -> list[Ended]:
-    return [cabinet for cabinet, _ in _tallies(ended) if cabinet.outcome in FAILURES]
+    return [cabinet for cabinet in _tried(ended) if cabinet.outcome in FAILURES]
 
 
 def _in_common(failures: Sequence[Ended], ended: Sequence[Ended]) -> tuple[Shared, ...]:

@@ -138,14 +138,14 @@ def may_begin_with(
         if last is None or opened.at <= last:
             if first.is_now and opened is not first:
                 return Opening(
-                    at=opened.at, closes=opened.closes, rule=Rule.LAST_SAFE_START, why=_late(first, expected)
+                    at=opened.at, closes=opened.closes, rule=Rule.LAST_SAFE_START, why=_late(first, expected, zone)
                 )
             return Opening(at=opened.at, closes=opened.closes, rule=first.rule, why=first.why)
     assert first is not None, "there is always a first answer, if only that it is too late"
     if first.at is None:
         return first
     return Opening(
-        at=None, closes=None, rule=Rule.LAST_SAFE_START, why=_late(first, expected) + ", nor in a later window"
+        at=None, closes=None, rule=Rule.LAST_SAFE_START, why=_late(first, expected, zone) + ", nor in a later window"
     )
 
 
@@ -187,6 +187,7 @@ def _against(settings: WaveSettings, blackouts: Sequence[Blackout], zone: ZoneIn
     return None
 
 
-def _late(opened: Opening, expected: timedelta) -> str:
+def _late(opened: Opening, expected: timedelta, zone: ZoneInfo) -> str:
+    assert opened.closes is not None, "what never closes is never too late"
     minutes = -(-expected // timedelta(minutes=1))
-    return f"{minutes} minutes from lock-out to reopen do not fit before {opened.closes:%d %b %H:%M} UTC"
+    return f"{minutes} minutes from lock-out to reopen do not fit before {told(opened.closes, zone)}"

@@ -84,7 +84,7 @@ def test_a_trip_says_what_most_of_the_failed_have_in_common_and_the_others_have_
     in_nantes = [replace(cabinet, code="C0009") for cabinet in ended(".", site="nantes", entity="CAB")]
     trip = tripped(Breaker(failures=4), [*in_lyon, *in_nantes], planned=100)
     assert trip
-    assert [str(shared) for shared in trip.common] == ["4 with site 'lyon'", "4 with step 'connect'"]
+    assert [str(shared) for shared in trip.common] == ["4 with site lyon", "4 with step connect"]
     assert "bascule resume --because" in trip.go_on
 
 

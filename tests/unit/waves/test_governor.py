@@ -247,8 +247,8 @@ STRICT = {"failures": 3, "strict": True}
 def test_on_a_thousand_seeds_no_wave_fails_more_often_than_its_bound_and_none_starts_after_the_trip(
     breaker: dict[str, Any],
 ) -> None:
-    wave = rules(40, slots=20, breaker=breaker)
-    bound = bound_of_failures(wave.settings.breaker, 20, planned=40)
+    wave = rules(30, slots=20, breaker=breaker)
+    bound = bound_of_failures(wave.settings.breaker, 20, planned=30)
     assert bound == (3 if breaker is STRICT else 22)
     most = trips = 0
     for seed in range(1_000):
