@@ -147,11 +147,16 @@ def why_no_approval(order: WorkOrder, by: str, now: datetime) -> str | None:
             f"{order.id} expired at {_at(order.expires_at)} and is on hold; withdraw it (bascule withdraw {order.id}),"
             " and the next run asks anew whether it is done"
         )
-    if is_same_person(order.answer.by, by):
-        return (
-            f"{order.id} was answered by {order.answer.by}, who therefore cannot approve it: it takes a second person"
-        )
+    if is_requester(order, by):
+        did = "answered" if is_same_person(order.answer.by, by) else "ordered"
+        return f"{order.id} was {did} by {by}, who therefore cannot approve it: it takes a second person"
     return None
+
+
+def is_requester(order: WorkOrder, by: str) -> bool:
+    """Whether this person answered the order, or ordered what it asks for: then somebody else approves."""
+    asked = (order.answer.by if order.answer is not None else "", order.values.get("ordered_by", ""))
+    return any(name and is_same_person(name, by) for name in asked)
 
 
 def in_words(order: WorkOrder, now: datetime) -> str:

@@ -75,7 +75,7 @@ def _due(settings: Settings, ledger: Ledger, clock: Callable[[], datetime]) -> D
     notices, quiet = settings.notices, settings.notices.quiet
     zone = ZoneInfo(notices.timezone)
     hours = QuietHours(zone, quiet.from_, quiet.to, frozenset(quiet.days)) if quiet else QuietHours(zone)
-    orders = Desk(ledger, clock).everything()
+    orders = Desk(ledger, clock).open_ones()
     runs = tuple(_ended_runs(ledger, since=clock() - LATEST_NEWS))
     after = timedelta(hours=notices.remind_after_hours)
     hearers = hearers_of(notices)

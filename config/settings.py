@@ -135,6 +135,7 @@ class OrdersSettings(Part):
     """Work orders: what people are asked to do."""
 
     expire_days: PositiveFloat = Field(14.0, description="until an order that nobody answered is on hold")
+    language: Literal["fr", "en"] | None = Field(None, description="what operators read; none: the cabinet's language")
 
 
 class RetrySettings(Part):

@@ -73,6 +73,7 @@ async def run_on(
             who=who,
             clock=clock,
             lasts=timedelta(days=settings.orders.expire_days),
+            language=settings.orders.language,
             asks=lambda cabinet, verb: verb in _asked_for(settings, cabinet, verb_named[verb].system),
             reads=lambda cabinet, system: connectors_of(settings, cabinet, system)[1],
             window=lambda cabinet, at: opening(window, ZoneInfo(cabinet.timezone), at) if window else None,

@@ -66,7 +66,9 @@ def inbox(
     mine: Annotated[
         str | None, typer.Option("--mine", help="An operator's: theirs, nobody's, and what they may approve.")
     ] = None,
-    cabinet: Annotated[str | None, typer.Option("--cabinet", "-c", help="One cabinet's.")] = None,
+    cabinet: Annotated[
+        list[str] | None, typer.Option("--cabinet", "-c", help="One cabinet's; may be repeated.")
+    ] = None,
     wave: Annotated[str | None, typer.Option("--wave", "-w", help="One wave's.")] = None,
     order: Annotated[str | None, typer.Option("--order", help="One order, with all that its holder reads.")] = None,
     closed: Annotated[bool, typer.Option("--all", help="Also those that need nobody any more.")] = False,
@@ -89,20 +91,20 @@ def inbox(
     settings = read_settings(environment)
     say_where(settings)
     now = datetime.now(UTC)
-    known = _known(settings)
     if order is not None:
-        chosen = _named([order], known)
+        known = chosen = _named([order], settings)
     else:
-        is_theirs = _whose(mine, settings, known.values())
+        known = _read(settings, lambda desk: desk.everything() if closed else desk.open_ones())
+        is_theirs = _whose(mine, settings, known)
         chosen = [
             one
-            for one in known.values()
+            for one in known
             if (closed or one.state.needs_somebody)
-            and (cabinet is None or cabinet.casefold() == one.cabinet.casefold())
+            and (not cabinet or one.cabinet.casefold() in {code.casefold() for code in cabinet})
             and wave in (None, one.wave)
             and is_theirs(one)
         ]
-    others = sum(one.state.needs_somebody for one in known.values())
+    others = sum(one.state.needs_somebody for one in known)
     if not chosen and others:
         say(f"None of the {others} work orders that need somebody is among these.")
     if json:
@@ -147,7 +149,8 @@ def answer(
             raise Unclear("--file brings the orders and all that is said of them", remedy="give --file and --by only")
         from bascule.connectors.operator.filled_in import read_answers
 
-        answers = read_answers(file, _known(settings), by=name, now=now)
+        known = {one.id: one for one in _read(settings, lambda desk: desk.everything())}
+        answers = read_answers(file, known, by=name, now=now)
     else:
         if not orders or result is None:
             raise Unclear(
@@ -155,7 +158,7 @@ def answer(
                 remedy="give ORDER… and --result done, not-done or cannot; or --file FILE",
             )
         given = _pairs(evidence or [])
-        answers = _checked(_named(orders, _known(settings)), name, result, given, because, now)
+        answers = _checked(_named(orders, settings), name, result, given, because, now)
     after = _at_the_desk(settings, lambda desk: desk.answer(answers))
     for one in after:
         typer.echo(f"{one.id}: {answers[one.id].result}, says {name}")
@@ -178,7 +181,7 @@ def approve(
     settings = read_settings(environment)
     say_where(settings)
     approval = Approval(by=_operator(by, settings), at=datetime.now(UTC), because=_reason(because))
-    numbers = [one.id for one in _named(orders, _known(settings))]
+    numbers = [one.id for one in _named(orders, settings)]
     after = _at_the_desk(settings, lambda desk: desk.approve(numbers, approval, declines=refuse))
     for one in after:
         typer.echo(f"{one.id}: {'not approved, and open again' if refuse else 'approved'}, says {approval.by}")
@@ -195,7 +198,7 @@ def withdraw(orders: Orders, by: By, because: Because, environment: Environment 
     settings = read_settings(environment)
     say_where(settings)
     withdrawal = Withdrawal(by=_operator(by, settings), at=datetime.now(UTC), because=_reason(because))
-    numbers = [one.id for one in _named(orders, _known(settings))]
+    numbers = [one.id for one in _named(orders, settings)]
     after = _at_the_desk(settings, lambda desk: desk.withdraw(numbers, withdrawal))
     for one in after:
         typer.echo(f"{one.id}: withdrawn, says {withdrawal.by}")
@@ -234,28 +237,31 @@ def _whose(mine: str | None, settings: Settings, known: Iterable[WorkOrder]) -> 
     def is_theirs(order: WorkOrder) -> bool:
         if order.state is OrderState.TO_APPROVE and order.answer is not None:
             return not is_same_person(order.answer.by, mine)
-        return order.owner is None or is_same_person(order.owner, mine)
+        # An owner who may not answer is nobody: somebody has to take it up.
+        others = (name for name in settings.operators if not is_same_person(name, mine))
+        return not any(is_same_person(order.owner or "", other) for other in others)
 
     return is_theirs
 
 
-def _known(settings: Settings) -> dict[str, WorkOrder]:
+def _read(settings: Settings, asked: Callable[[Desk], Iterable[WorkOrder]]) -> list[WorkOrder]:
     from bascule.ledger import Desk
     from config.wiring import open_ledger
 
     with open_ledger(settings, read_only=True) as ledger:
-        return {order.id: order for order in Desk(ledger, lambda: datetime.now(UTC)).everything()}
+        return list(asked(Desk(ledger, lambda: datetime.now(UTC))))
 
 
-def _named(numbers: Iterable[str], known: Mapping[str, WorkOrder]) -> list[WorkOrder]:
+def _named(numbers: Iterable[str], settings: Settings) -> list[WorkOrder]:
     """Each once, in the order named."""
     asked = list(dict.fromkeys(numbers))
+    known = {one.id: one for one in _read(settings, lambda desk: desk.named(asked).values())}
     missing = [number for number in asked if number not in known]
     if missing:
         from bascule.tables.problems import did_you_mean
 
-        numbers = frozenset(known)
-        told = [f"There is no work order {one!r}. {did_you_mean(one, numbers, '')}".rstrip() for one in missing]
+        near = frozenset(one.id for one in _read(settings, lambda desk: desk.open_ones()))
+        told = [f"There is no work order {one!r}. {did_you_mean(one, near, '')}".rstrip() for one in missing]
         raise NoSuchOrder("\n".join(told), remedy="see: bascule inbox")
     return [known[number] for number in asked]
 
@@ -323,10 +329,10 @@ def _at_the_desk(
     settings: Settings, said: Callable[[Desk], Coroutine[Any, Any, tuple[WorkOrder, ...]]]
 ) -> tuple[WorkOrder, ...]:
     from bascule.ledger import Desk
-    from config.wiring import open_ledger
+    from config.wiring import current_user, open_ledger
 
     with open_ledger(settings) as ledger:
-        return asyncio.run(said(Desk(ledger, lambda: datetime.now(UTC))))
+        return asyncio.run(said(Desk(ledger, lambda: datetime.now(UTC), seat=current_user())))
 
 
 # What is told

@@ -85,4 +85,9 @@ class Progress(Watch):
             out.print("Stopped. What was begun has been ended and recorded; run the same command again to go on.")
         out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
         if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
-            out.print(f"Once mended: bascule rerun --wave {status.wave}", highlight=False, markup=False, soft_wrap=True)
+            out.print(
+                f"Once mended or answered: bascule rerun --wave {status.wave}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )

@@ -69,7 +69,10 @@ def run(
 
 
 def rerun(
-    wave: Annotated[str, typer.Option("--wave", "-w", help="The wave, as the ledger knows it.")],
+    wave: Annotated[
+        str | None,
+        typer.Option("--wave", "-w", help="As the ledger knows it; left out: the wave of the cabinets named."),
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option(
@@ -106,7 +109,7 @@ def rerun(
             say(f"{from_file} lists no cabinet: there is nothing to do.")
             raise typer.Exit(0)
     asked = Asked(
-        wave=wave,
+        wave=wave or wave_of_cabinets(codes, environment),
         rerun=True,
         only=tuple(word.strip() for word in only.split(",") if word.strip()) if only is not None else (),
         cabinets=codes,
@@ -121,10 +124,27 @@ def rerun(
     raise typer.Exit(carry_out(asked, environment=environment, dry_run=dry_run, as_json=json))
 
 
+def wave_of_cabinets(codes: tuple[str, ...], environment: str | None) -> str | None:
+    """The wave that these cabinets were last planned in; None without cabinets: then there must be but one."""
+    from config.settings import read_settings
+    from config.wiring import open_ledger
+    from flows.preparing import NotReady, waves_of
+
+    if not codes:
+        return None
+    with open_ledger(read_settings(environment), read_only=True) as ledger:
+        waves = waves_of(ledger, codes)
+    if len(waves) == 1:
+        return waves[0]
+    told = f"are in the waves {', '.join(waves)}" if waves else "are in no wave that the ledger knows"
+    raise NotReady(f"The cabinets named {told}", remedy="say which with --wave; see: bascule status --wave W")
+
+
 def order_again(asked: Asked, step: str, by: str | None, environment: str | None) -> None:
     """A person's order for a second synchronisation. Written to the ledger before anything is run."""
     from bascule.engine.opening import order_again as order
     from bascule.procedure import SYNCHRONISE
+    from bascule.workorders import is_same_person
     from config.settings import read_settings
     from config.wiring import open_ledger
     from flows.preparing import NotReady
@@ -136,7 +156,10 @@ def order_again(asked: Asked, step: str, by: str | None, environment: str | None
             "A second synchronisation is for one cabinet, by somebody, for a reason",
             remedy="give --cabinet, --by and --because",
         )
-    with open_ledger(read_settings(environment)) as ledger:
+    settings = read_settings(environment)
+    if settings.operators and not any(is_same_person(by, name) for name in settings.operators):
+        raise NotReady(f"{by!r} is no operator", remedy=f"operators: {', '.join(settings.operators)}")
+    with open_ledger(settings) as ledger:
         asyncio.run(
             order(ledger, wave=asked.wave or "", code=asked.cabinets[0], step=step, by=by, because=asked.because)
         )

@@ -131,6 +131,12 @@ def stored_inventory(ledger: Ledger, wave: str | None) -> Inventory:
     return from_plain(of_wave.content) if of_wave is not None else newest
 
 
+def waves_of(ledger: Ledger, codes: Sequence[str]) -> tuple[str, ...]:
+    """The waves in which these cabinets were last planned."""
+    planned = ledger.histories(codes, [EntryKind.PLANNED]).values()
+    return tuple(sorted({entries[-1].wave for entries in planned if entries}))
+
+
 def _selected(asked: Asked, planned: Sequence[Cabinet], ledger: Ledger, wave: str) -> tuple[Cabinet, ...]:
     if not asked.rerun:
         return tuple(planned)

@@ -45,6 +45,14 @@ class Operation(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A person's word that something, done before, is to be done once more."""
+
+    by: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One write, as it is sent: what, with which values, under which intent."""
 
@@ -58,6 +66,7 @@ class Order:
     """Seconds until an answer that has not come is *unknown*."""
     step: str = ""
     """The step of the procedure that it is for: what people call it."""
+    again: Again | None = None
 
 
 class Remote(Protocol):

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from bascule.checks.findings import Finding, Level
-from bascule.connectors import Observation, Operation, OperationStatus, Order
+from bascule.connectors import Again, Observation, Operation, OperationStatus, Order
 from bascule.connectors.contract import CANNOT, error_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
@@ -25,6 +25,7 @@ from bascule.engine.decisions import (
     owes_reopen,
     said_of,
     signature_of,
+    word_for_again,
 )
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
@@ -252,6 +253,7 @@ class CabinetRun:
             fence=self.fence,
             timeout=timeout,
             step=step.name,
+            again=self._again(step),
         )
         evidence: dict[str, Any] = {"timeout": timeout, "payload": dict(order.payload)}
         if step.keeps_before is not None:
@@ -383,6 +385,22 @@ class CabinetRun:
     def _awaited(self, step: Step) -> Intended | None:
         return next((act for act in intended(step.name, self.history) if act.answer is Answer.AWAITED), None)
 
+    def _again(self, step: Step) -> Again | None:
+        """Whose word it is that this is done once more, where the step or its sitting was ordered again."""
+        words = (word_for_again(one.name, self.history) for one in self._together(step))
+        word = next((word for word in words if word is not None), None)
+        return Again(by=word.who, because=word.reason) if word is not None else None
+
+    def _find_miscount(self, step: Step) -> None:
+        """What a person read off the wizard is not what the target's lists hold."""
+        order, lists = said_of(step.name, self.history), self._observations.latest(View.S4A_LISTS)
+        shown = order.answer.evidence.get("dossiers_shown") if order is not None and order.answer is not None else None
+        if order is not None and shown is not None and isinstance(lists, S4aLists) and shown != len(lists.dossiers):
+            says = f"{in_words(order)}, with {shown} dossiers; Client Management lists {len(lists.dossiers)}"
+            remedy = "see which number is wrong: the one read off the wizard, or the lists"
+            finding = Finding(rule="ANS-02", level=Level.RESERVATION, about=order.id, says=says, remedy=remedy)
+            self._find(step, (finding,))
+
     async def _hear_people(self) -> None:
         """What people said since the history was read belongs to it."""
         known = {entry.hash for entry in self.history}
@@ -482,6 +500,7 @@ class CabinetRun:
         if step.keeps_before is not None and not intended(step.name, self.history):
             # Done by a person: what was to be carried over is read now, as it was under the lock-out.
             evidence["kept"] |= await self._lists(step.keeps_before)
+            self._find_miscount(step)
         self._ask_no_longer(step)
         if facts is not None:
             self._find(step, step.findings(facts))

@@ -141,23 +141,27 @@ def orders_again(entry: Entry) -> bool:
 
 
 def is_ordered_again(step: str, history: History) -> bool:
-    """A person ordered this step to be done again, and that word is not used up.
+    return word_for_again(step, history) is not None
+
+
+def word_for_again(step: str, history: History) -> Entry | None:
+    """A person's order that this step is to be done again, while it is not used up.
 
     It is, once an act of the step was announced since, or a person has said since that it took place, or was cut.
     """
     said = [place for place, entry in enumerate(history) if entry.step == step and orders_again(entry)]
     if not said:
-        return False
+        return None
     orders = orders_of(history)
     for entry in history[said[-1] + 1 :]:
         if entry.step == step and entry.kind is EntryKind.INTENT:
-            return False
+            return None
         if entry.kind in (EntryKind.ANSWERED, EntryKind.APPROVED):
             order = orders[entry.operation or ""]
             begun = order.answer is not None and order.answer.evidence.get("synchronisation_begun")
             if step in order.verbs and (order.state is OrderState.DONE or begun):
-                return False
-    return True
+                return None
+    return history[said[-1]]
 
 
 # What people say

@@ -300,10 +300,7 @@ class Ledger:
         return zlib.decompress(rows[0].content) if rows else None
 
     def _entries(self, query: Select[Any]) -> list[Entry]:
-        """In pieces: a wave's rows and what is made of them need not be in memory together."""
-        return self._ask(
-            lambda connection: [entry_of(row) for row in connection.execution_options(yield_per=2_000).execute(query)]
-        )
+        return self._ask(lambda connection: [entry_of(row) for row in connection.execute(query)])
 
     def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         return self._ask(lambda connection: connection.execute(query).all())

@@ -17,7 +17,7 @@ from bascule.workorders import (
     Result,
     Withdrawal,
     WorkOrder,
-    is_same_person,
+    is_requester,
     why_no_answer,
     why_no_approval,
 )
@@ -143,14 +143,14 @@ class Desk:
         return tuple(self.named(numbers).values())
 
     async def _keep_attempts(self, numbers: Sequence[str], approval: Approval) -> None:
-        """For the audit: who tried to approve what they had answered themselves."""
+        """For the audit: who tried to approve what they had answered, or ordered, themselves."""
         known = self.named(numbers)
         own = [
             order
             for order in known.values()
-            if order.answer is not None and order.approval is None and is_same_person(order.answer.by, approval.by)
+            if order.answer is not None and order.approval is None and is_requester(order, approval.by)
         ]
-        told = "tried to approve an answer of their own"
+        told = "tried to approve what they had answered or ordered themselves"
         await self._ledger.record(
             *(_of_order(order, EntryKind.REFUSED, approval.by, approval.at, told) for order in own)
         )

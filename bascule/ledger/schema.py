@@ -89,7 +89,6 @@ def _on_postgresql(url: URL, writes: bool, busy_seconds: float) -> Engine:
         engine = create_engine(
             url,
             pool_size=1 if writes else 5,
-            pool_pre_ping=True,
             # Each statement sees what was committed before it, whatever the server's default: see "begin" below.
             isolation_level="READ COMMITTED",
             connect_args={name: value for name, value in asked.items() if name not in url.query},

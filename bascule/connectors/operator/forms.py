@@ -119,7 +119,14 @@ Text = Annotated[
     str, AfterValidator(_harmless), Field(min_length=1, max_length=200, json_schema_extra={"kind": "text"})
 ]
 Question = Annotated[str, AfterValidator(_question), Field(json_schema_extra={"kind": "question"})]
-Siren = Annotated[str, Field(pattern=r"^\d{9}$", json_schema_extra={"kind": "siren"})]
+
+
+def _together(value: object) -> object:
+    """As screens print a number: in groups."""
+    return "".join(str(value).split())
+
+
+Siren = Annotated[str, BeforeValidator(_together), Field(pattern=r"^\d{9}$", json_schema_extra={"kind": "siren"})]
 Count = Annotated[int, Field(ge=0, le=1_000_000, json_schema_extra={"kind": "count"})]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", json_schema_extra={"kind": "sha256"})]
 
@@ -319,7 +326,7 @@ def checked(order: WorkOrder, result: Result, given: Mapping[str, object], now: 
     if unclear := [*_unclear(given_values, zone)]:
         raise EvidenceRefused(unclear)
     values = {name: _in_utc(value, zone) for name, value in given_values.items()}
-    if problems := [*_differing(order, values), *_impossible(values, now), *_of_another_time(order, values)]:
+    if problems := [*_differing(order, values), *_impossible(values, now), *_of_another_time(order, values, now)]:
         raise EvidenceRefused(problems)
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in values.items()}
 
@@ -388,13 +395,17 @@ def _unclear(values: Mapping[str, Any], zone: ZoneInfo) -> Iterator[Wrong]:
                 )
 
 
-def _of_another_time(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[Wrong]:
+def _of_another_time(order: WorkOrder, values: Mapping[str, Any], now: datetime) -> Iterator[Wrong]:
     """A guarded section of before it was asked for, unless it may be an earlier one's; a section too long after its backup."""
-    if order.locks_users_out and not order.values.get("first_look"):
+    if order.locks_users_out and (order.values.get("ordered_by") or not order.values.get("first_look")):
         for name in ("locked_out_at", "synchronised_at", "reopened_at"):
             if name in values and values[name] < order.opened_at - CLOCKS_DIFFER:
                 rule = f"lies before this was asked for ({order.opened_at:%Y-%m-%d %H:%M} UTC)"
                 yield Wrong(name, f"{values[name]:%Y-%m-%d %H:%M} UTC", rule, "Check the day and the hour")
+    for name in ("sql_backup_at", "mongo_backup_at"):
+        if name in values and values[name] < now - BACKUP_LASTS:
+            rule = "is older than 24 hours, which is too old to lock users out on"
+            yield Wrong(name, f"{values[name]:%Y-%m-%d %H:%M} UTC", rule, "Make a new backup, or check the day")
     if "section_from" in values:
         oldest = min(values["sql_backup_at"], values["mongo_backup_at"])
         if values["section_from"] > oldest + BACKUP_LASTS:

@@ -10,7 +10,7 @@ from typing import Protocol
 from bascule.connectors import Observation, Operation, OperationStatus, Order
 from bascule.connectors.contract import CANNOT
 from bascule.connectors.operator.facts import ge_facts, my_sage_facts, s4a_facts
-from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, SECTION_LASTS, sitting_of
+from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, REOPEN_LASTS, SECTION_LASTS, sitting_of
 from bascule.errors import RemoteRefuses
 from bascule.facts import View
 from bascule.model import Cabinet, ErrorClass, System
@@ -63,6 +63,8 @@ class Asking:
     """Whether people are asked for this write of this cabinet, whatever its system."""
     reads: Callable[[Cabinet, System], str]
     """By what a system of this cabinet is read."""
+    language: str | None = None
+    """Of the operators; None: the cabinet's."""
     window: Callable[[Cabinet, datetime], tuple[datetime, datetime] | None] = lambda cabinet, now: None
     """When the wave's window that is open, or next to open, opens and closes for this cabinet; None: it has none."""
 
@@ -152,25 +154,30 @@ class OperatorRemote:
             verbs=verbs,
             opened_at=now,
             expires_at=now + self._asking.lasts,
-            deadline=self._deadline(cabinet, now) if KEEPS_USERS_OUT & set(verbs) else None,
+            deadline=self._deadline(cabinet, now, verbs) if KEEPS_USERS_OUT & set(verbs) else None,
             owner=cabinet.owner,
             four_eyes=bool(IRREVERSIBLE & set(verbs)),
             minutes=sum(MINUTES[verb] for verb in verbs),
-            values=self._values(cabinet, before),
+            values=self._values(cabinet, order, before),
         )
 
-    def _deadline(self, cabinet: Cabinet, now: datetime) -> datetime:
+    def _deadline(self, cabinet: Cabinet, now: datetime, verbs: tuple[str, ...]) -> datetime:
+        if verbs == ("reopen",):
+            return now + REOPEN_LASTS
         window = self._asking.window(cabinet, now)
         return min(window[1], now + SECTION_LASTS) if window else now + SECTION_LASTS
 
-    def _values(self, cabinet: Cabinet, before: Sequence[WorkOrder]) -> dict[str, str]:
+    def _values(self, cabinet: Cabinet, order: Order, before: Sequence[WorkOrder]) -> dict[str, str]:
         """What the instructions and the form speak of."""
         told = {
             "ge_reads": self._asking.reads(cabinet, System.GE),
             "s4a_reads": self._asking.reads(cabinet, System.S4A),
-            "first_look": "yes" if before else "",
-            "last_reason": _last_reason(before),
+            "language": self._asking.language or cabinet.language,
         }
+        if order.again is not None:
+            told |= {"ordered_by": order.again.by, "ordered_because": order.again.because}
+        else:
+            told |= {"first_look": "yes" if before else "", "last_reason": _last_reason(before)}
         return self._row(cabinet) | {name: value for name, value in told.items() if value}
 
     def _row(self, cabinet: Cabinet) -> dict[str, str]:
@@ -187,7 +194,6 @@ class OperatorRemote:
             "default_group": cabinet.default_group,
             "terms_signatory": cabinet.terms_signatory,
             "timezone": cabinet.timezone,
-            "language": cabinet.language,
             "users": users,
             "assignments": "\n".join(f"{one.client} — {one.email}" for one in cabinet.assignments),
         }

@@ -10,9 +10,8 @@ SITTINGS: tuple[tuple[str, ...], ...] = (
     ("compute-key", "enter-key", "restart"),
     # One wizard of GE, from Lancer la connexion to Terminer.
     ("connect", "defaults"),
-    # One form in the browser, from the first page to the page that opens the workspace.
-    ("sign-up", "billing", "terms"),
-    ("return-to-ge", "open-exe"),
+    # One session in the browser, from the first page of the form to the page that leads back to GE.
+    ("sign-up", "billing", "terms", "return-to-ge", "open-exe"),
     # Users are locked out from the first to the last.
     ("lock-out", "synchronise", "reopen"),
 )
@@ -40,6 +39,9 @@ MINUTES = {
     "assignments": 15,
 }
 """How long each usually takes a person. Estimates of ours: Sage publishes none."""
+
+REOPEN_LASTS = timedelta(minutes=15)
+"""How long users who are out may be asked for before it is an alarm."""
 
 SECTION_LASTS = timedelta(hours=4)
 """From the hour agreed for the guarded section to its deadline. Ours, too."""

@@ -21,6 +21,10 @@ TEXTS: Mapping[str, Any] = tomllib.loads(
 )
 
 
+BEFOREHAND = {"ordered_again": "ordered_by", "first_look": "first_look", "last_reason": "last_reason"}
+"""What is said before all else, by the value that the order then holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instructions:
     """One text for one sitting, in one language. What comes from the inventory stands in it as it is: escape it for where it is shown."""
@@ -44,7 +48,7 @@ def instructions(order: WorkOrder) -> Instructions:
     row = _row(order)
     answering = around["answer_four_eyes" if order.four_eyes else "answer"]
     steps = [
-        *(around[name].format_map(row) for name in ("first_look", "last_reason") if name in row),
+        *(around[name].format_map(row) for name, needs in BEFOREHAND.items() if needs in row),
         *_lines(pieces, "steps", row),
         answering.format_map(row),
     ]

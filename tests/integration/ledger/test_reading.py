@@ -43,6 +43,11 @@ async def test_a_wave_is_read_in_the_order_in_which_it_was_written(ledger: Ledge
 
     assert [entry.reason for entry in ledger.of_wave("pilot")] == ["a", "b", "d"]
     assert [entry.reason for entry in ledger.of_wave("pilot", kinds=[EntryKind.PROOF])] == ["d"]
+
+
+async def test_the_waves_are_those_that_were_planned_or_run(ledger: Ledger) -> None:
+    await ledger.record(line(kind=EntryKind.PLANNED), line(kind=EntryKind.PLANNED, wave="main"), line(wave="no wave"))
+
     assert ledger.waves() == ("main", "pilot")
 
 

@@ -20,7 +20,7 @@ from bascule.workorders import OrderState, Result, Withdrawal
 from tests.builders import assert_moved, cabinet, cabinets, with_people
 from tests.office import Office, office
 
-SITTINGS = ["admin-sage", "activation-key", "connect", "sign-up", "return", "backup", "lock-out"]
+SITTINGS = ["admin-sage", "activation-key", "connect", "sign-up", "backup", "lock-out"]
 """What a person is asked for, in turn, when the inventory names nobody to invite."""
 
 
@@ -258,6 +258,38 @@ async def test_a_second_synchronisation_by_people_is_a_new_order_and_a_new_proof
         await at.work_through()
         await at.wave()
         assert len(at.on.entries("C0001", EntryKind.PROOF, "synchronise")) == 2
+
+
+async def test_who_orders_a_second_synchronisation_does_not_approve_it(tmp_path: Path) -> None:
+    async with office(tmp_path, [cabinet()]) as at:
+        for _ in range(8):
+            await at.wave()
+            await at.work_through()
+        await order_again(
+            at.on.ledger, wave="pilot", code="C0001", step="synchronise", by="paul", because="Sage says so"
+        )
+        await at.wave()
+        [order] = at.open_orders()
+        assert (order.values["ordered_by"], order.values["ordered_because"]) == ("paul", "Sage says so")
+        await at.do(order)
+        await at.answer(order)
+        with pytest.raises(NotAccepted, match="was ordered by Paul"):
+            await at.approve(order, by="Paul")
+        assert [entry.who for entry in at.on.entries("C0001", EntryKind.REFUSED)] == ["Paul"]
+        await at.approve(order, by="zoe")
+
+
+async def test_a_number_read_off_the_wizard_that_the_lists_do_not_bear_out_is_a_reservation(tmp_path: Path) -> None:
+    async with office(tmp_path, [cabinet()]) as at:
+        await brought_to(at, "lock-out")
+        [order] = at.open_orders()
+        await at.do(order)
+        await at.answer(order, dossiers_shown="1")
+        await at.approve(order)
+        conducted = await at.wave()
+        assert conducted.standings["C0001"].outcome is Outcome.OK_WITH_RESERVATIONS
+        [finding] = at.on.entries("C0001", EntryKind.FINDING, "synchronise")
+        assert "with 1 dossiers; Client Management lists" in finding.reason
 
 
 async def test_the_section_is_offered_only_when_window_and_operator_agree(tmp_path: Path) -> None:

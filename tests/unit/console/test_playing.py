@@ -39,7 +39,7 @@ from tests import builders
 from tests.unit.console.at_the_workplace import Place
 from tests.unit.sandbox.conftest import line
 
-ROAD = (("admin-sage",), *SITTINGS[:4], ("backup",), SITTINGS[4], ("users",), ("assignments",))
+ROAD = (("admin-sage",), *SITTINGS[:3], ("backup",), SITTINGS[3], ("users",), ("assignments",))
 """Every work order of a cabinet that only people move."""
 
 NOON = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -149,7 +149,7 @@ def test_a_cabinet_is_moved_order_by_order_and_every_form_is_filled_as_bascule_a
 
 
 def test_the_source_is_exported_under_the_lock_out_and_the_target_before_users_are_back(tmp_path: Path) -> None:
-    place, team = Place(), Team(SITTINGS[4])
+    place, team = Place(), Team(SITTINGS[3])
     walk(place, tmp_path, until="lock-out")
     exported: list[tuple[str, bool, int]] = []
     export = place.workplace.export
@@ -189,10 +189,10 @@ def test_exported_lists_are_read_as_what_the_systems_hold(tmp_path: Path) -> Non
     [
         (("admin-sage",), "admin-pending", "not-done", "(admin-sage-pending)"),
         (SITTINGS[0], "tab-absent", "not-done", "(tab-absent)"),
-        (SITTINGS[4], "users-connected", "not-done", "(users-connected)"),
-        (SITTINGS[4], "user-connects-midway", "not-done", "(user-connected)"),
-        (SITTINGS[4], "cut-mid-sync", "cannot", "(interrupted)"),
-        (SITTINGS[4], "anomaly", "cannot", "(inconsistent)"),
+        (SITTINGS[3], "users-connected", "not-done", "(users-connected)"),
+        (SITTINGS[3], "user-connects-midway", "not-done", "(user-connected)"),
+        (SITTINGS[3], "cut-mid-sync", "cannot", "(interrupted)"),
+        (SITTINGS[3], "anomaly", "cannot", "(inconsistent)"),
         (SITTINGS[2], "email-already-linked", "cannot", "(email-already-linked)"),
     ],
 )
@@ -228,7 +228,7 @@ def test_an_order_whose_answer_got_lost_is_answered_without_doing_it_again(
 
 
 def test_a_lie_about_the_synchronisation_leaves_two_dossiers_behind_and_says_that_all_arrived(tmp_path: Path) -> None:
-    place, team = Place(), Team(SITTINGS[4])
+    place, team = Place(), Team(SITTINGS[3])
     walk(place, tmp_path, until="lock-out")
     place.faults({"fault": "slow", "cabinets": ["C0001"], "seconds": 0})
     lies = read_lies("synchronise=C0001")
@@ -285,7 +285,7 @@ def test_nobody_approves_what_they_answered_themselves(tmp_path: Path) -> None:
 
 
 def test_users_are_let_in_when_the_lists_cannot_be_written_under_the_lock_out(tmp_path: Path) -> None:
-    place, team = Place(), Team(SITTINGS[4])
+    place, team = Place(), Team(SITTINGS[3])
     walk(place, tmp_path, until="lock-out")
     shutil.rmtree(tmp_path / "C0001" / "ge")
     (tmp_path / "C0001" / "ge").mkdir()

@@ -180,7 +180,9 @@ WORST_FIRST = list(Outcome)
 
 
 @given(
-    last=st.dictionaries(st.sampled_from(ORDER), verdicts, max_size=6), reserved=st.booleans(), stopped=st.sampled_from(["", "the run was stopped"])
+    last=st.dictionaries(st.sampled_from(ORDER), verdicts, max_size=6),
+    reserved=st.booleans(),
+    stopped=st.sampled_from(["", "the run was stopped"]),
 )
 def test_a_cabinet_is_never_better_than_its_worst_step(last: dict[str, Entry], reserved: bool, stopped: bool) -> None:
     last = {name: replace(verdict, step=name) for name, verdict in last.items()}
