@@ -184,7 +184,7 @@ WORST_FIRST = list(Outcome)
     reserved=st.booleans(),
     stopped=st.sampled_from(["", "the run was stopped"]),
 )
-def test_a_cabinet_is_never_better_than_its_worst_step(last: dict[str, Entry], reserved: bool, stopped: bool) -> None:
+def test_a_cabinet_is_never_better_than_its_worst_step(last: dict[str, Entry], reserved: bool, stopped: str) -> None:
     last = {name: replace(verdict, step=name) for name, verdict in last.items()}
     found = standing(last, open_steps=(), reserved=reserved, stopped=stopped)
     told = [e.outcome or (Outcome.NONE if e.state is State.WAITING else Outcome.OK) for e in last.values()]
