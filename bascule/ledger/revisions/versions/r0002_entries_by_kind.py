@@ -1,4 +1,4 @@
-"""Work orders are entries: what waits for people is found by kind, and an order's lines by its number, whatever the wave."""
+"""Work orders are entries: what waits for people is found by kind, whatever the wave."""
 
 from alembic import op
 
@@ -8,4 +8,3 @@ down_revision = "0001"
 
 def upgrade() -> None:
     op.create_index("entry_by_kind", "entry", ["kind"])
-    op.create_index("entry_by_operation", "entry", ["operation"])

@@ -1,4 +1,7 @@
-"""A lock-out has a lease and a deadline of its own; and PostgreSQL minds the length of a text as little as SQLite does."""
+"""A lock-out has a lease and a deadline of its own, and an order's lines are found by its number.
+
+PostgreSQL minds the length of a text as little as SQLite does.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,6 +33,8 @@ def upgrade() -> None:
         sa.Column("heartbeat_at", instant, nullable=False),
         sa.Column("expires_at", instant, nullable=False),
     )
+    # For a few hours revision 0002 made it too.
+    op.create_index("entry_by_operation", "entry", ["operation"], if_not_exists=True)
     if op.get_bind().dialect.name == "postgresql":
         # Takes a moment whatever the size: a bound that is lifted rewrites no row.
         for table, columns in BOUNDED.items():
