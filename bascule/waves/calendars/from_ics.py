@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REPEATS_UNTIL = date(2040, 1, 1)
 """An event that repeats without end is laid out until here."""
 REPEATS_AT_MOST = 10_000
+FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
+"""What is laid out. An interval of nought, or a second of 30 February, would be looked for without end."""
 
 
 def closed_by_ics(text: str, file: str, problems: list[Problem]) -> tuple[str, list[Blackout]]:
@@ -71,6 +73,8 @@ def _times(event: Event, start: date) -> Iterator[date]:
     times = rruleset()
     times.rdate(_instant(start))
     for rule in event.rrules:
+        if rule["FREQ"][0] not in FREQUENCIES or min(rule.get("INTERVAL", [1])) < 1:
+            raise Broken("repeats more often than daily", "Let it last longer, or repeat daily at most")
         series = rrulestr(rule.to_ical().decode(), dtstart=_instant(start))
         assert isinstance(series, rrule), "one rule is one series"
         times.rrule(series)

@@ -146,6 +146,10 @@ def _plain(node: yaml.Node | None) -> Any:
     """Every scalar stays text, so that a day is what was written. Empty is absent."""
     if isinstance(node, yaml.MappingNode):
         keys = [key.value for key, _ in node.value]
+        if not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            raise Broken(
+                f"has a list where a word should be, on line {node.start_mark.line + 1}", "Write `name: value`"
+            )
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             line = node.start_mark.line + 1
             raise Broken(f"says `{twice}` twice in what begins on line {line}", "Keep one")

@@ -11,7 +11,7 @@ from bascule.tables.opening import Accepted, content_of, text_of
 from bascule.tables.problems import Broken, Problem, render
 from bascule.waves.calendars.from_ics import closed_by_ics
 from bascule.waves.calendars.from_yaml import closed_by_yaml
-from bascule.waves.when import Blackout
+from bascule.waves.when import Blackout, ClosedDays
 
 ACCEPTED = Accepted(
     bytes=2 * 1024**2,
@@ -19,6 +19,7 @@ ACCEPTED = Accepted(
     endings=".yaml or .ics",
     if_empty="Write what is closed, or take the calendar out of `blackout`",
 )
+YEARS = range(2000, 2101)
 SHOWN_PROBLEMS = 20
 
 
@@ -60,6 +61,8 @@ def read_calendar(path: Path) -> Calendar:
                 raise Broken(f"calendars ending in `{other}` are not read", ACCEPTED.wanted)
         if len(closed) > ACCEPTED.rows:
             raise Broken(f"closes more than {ACCEPTED.rows:,} times", "Give what repeats an end, or split the file")
+        if far := next((one for one in closed if not _within_reach(one)), None):
+            raise Broken(f"closes {far.name!r} outside the years 2000 to 2100", "Correct the date")
         if not closed and not problems:
             raise Broken("closes nothing", ACCEPTED.if_empty)
     except Broken as broken:
@@ -67,6 +70,11 @@ def read_calendar(path: Path) -> Calendar:
     if problems:
         raise CalendarRefused(problems)
     return Calendar(name or path.stem, str(path), tuple(closed))
+
+
+def _within_reach(closed: Blackout) -> bool:
+    ends = (closed.first, closed.last) if isinstance(closed, ClosedDays) else (closed.begins, closed.ends)
+    return all(end.year in YEARS for end in ends)
 
 
 def _found(name: str, beside: Path | None) -> Path:

@@ -86,6 +86,8 @@ def test_days_are_the_cabinets_and_hours_are_those_of_the_zone_that_is_named(tmp
         ("name: x\nclosed: []\nclosed: []", "says `closed` twice"),
         ("a: &a [1]\nb: *a", "aliases"),
         ("[" * 5000, "levels deep"),
+        ("? [a, b]\n: c", "has a list where a word should be, on line 1"),
+        ("name: x\nclosed: [{name: y, days: [9999-12-31]}]", "closes 'y' outside the years 2000 to 2100"),
     ],
 )
 def test_a_calendar_that_cannot_be_meant_is_refused_at_its_line(tmp_path: Path, text: str, sentence: str) -> None:
@@ -169,7 +171,10 @@ def test_a_series_without_end_is_laid_out_for_years(tmp_path: Path) -> None:
         (ics("DTSTART:20261224T120000\nDTEND:20261224T130000"), "is at an hour without a time zone"),
         (ics("DTSTART;TZID=Mars/Phobos:20261224T120000\nDURATION:PT1H"), "not known: Mars/Phobos"),
         (ics("DTSTART;VALUE=DATE:20260115\nRRULE:FREQ=OFTEN"), "cannot be read: RRULE"),
-        (ics("DTSTART:20260115T120000Z\nDURATION:PT1M\nRRULE:FREQ=MINUTELY"), "repeats more than 10,000 times"),
+        (ics("DTSTART:20260115T120000Z\nDURATION:PT1M\nRRULE:FREQ=MINUTELY"), "repeats more often than daily"),
+        (ics("DTSTART;VALUE=DATE:20260115\nRRULE:FREQ=DAILY;INTERVAL=0"), "repeats more often than daily"),
+        (ics("DTSTART;VALUE=DATE:20010101\nRRULE:FREQ=DAILY"), "repeats more than 10,000 times"),
+        (ics("DTSTART;TZID=Europe/Paris:20260115T120000\nDURATION:PT1H\nRRULE:FREQ=DAILY;UNTIL=20260120"), "UNTIL"),
     ],
 )
 def test_an_ics_that_cannot_be_understood_is_refused_by_its_event(tmp_path: Path, text: str, sentence: str) -> None:
