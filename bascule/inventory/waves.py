@@ -32,7 +32,7 @@ LISTS = ("days", "blackout", "ramp", "priority")
 
 
 def _local(value: object) -> object:
-    if isinstance(value, str) and not re.fullmatch(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?", value):
+    if isinstance(value, str) and not re.fullmatch(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?", value):
         raise Broken(
             "is no local date and time", "Write it as `2026-12-01T20:00`, without zone: each cabinet has its own"
         )

@@ -8,11 +8,16 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from bascule.errors import BasculeError
 from bascule.inventory import WaveSettings
 from bascule.waves.window import opening
 
 WINDOWS_LOOKED_AT = 60
 """How many windows ahead a place is sought for work that does not fit the next one."""
+
+
+class NeverOpens(BasculeError):
+    """The wave's hours leave no instant at which it may begin."""
 
 
 class Rule(StrEnum):
@@ -147,6 +152,18 @@ def may_begin_with(
     return Opening(
         at=None, closes=None, rule=Rule.LAST_SAFE_START, why=_late(first, expected, zone) + ", nor in a later window"
     )
+
+
+def require_opening(
+    settings: WaveSettings, blackouts: Sequence[Blackout], zone: ZoneInfo, now: datetime, wave: str
+) -> None:
+    """Before a wave is planned: some instant must be left at which it may begin. Raises NeverOpens."""
+    opened = may_begin(settings, blackouts, zone, now)
+    if opened.at is None:
+        raise NeverOpens(
+            f"Wave {wave!r} may never begin for cabinets of {zone.key}: {opened.why}",
+            remedy="correct its `window`, `start_after`, `complete_by` or `blackout`",
+        )
 
 
 def local(day: date, at: time, zone: ZoneInfo) -> datetime:

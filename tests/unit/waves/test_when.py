@@ -14,10 +14,12 @@ from bascule.inventory import WaveSettings, Window
 from bascule.waves.when import (
     ClosedDays,
     ClosedHours,
+    NeverOpens,
     Rule,
     fits_before_closing,
     may_begin,
     may_begin_with,
+    require_opening,
     window_closes,
 )
 
@@ -129,6 +131,13 @@ def test_a_wave_that_is_blacked_out_until_its_end_never_begins() -> None:
     assert opened.at is None
     assert opened.why.startswith("blackout: Christmas")
     assert "and then the wave was to be complete by Fri 25 Dec 2026 20:00" in opened.why
+
+
+def test_a_wave_whose_hours_leave_no_instant_is_refused_before_it_is_planned() -> None:
+    between_two_nights = wave(window=NIGHT, start_after="2026-12-02T07:00", complete_by="2026-12-02T19:00")
+    with pytest.raises(NeverOpens, match="'pilot' may never begin for cabinets of Europe/Paris: the wave starts after"):
+        require_opening(between_two_nights, (), PARIS, at("2026-12-01T12:00"), "pilot")
+    require_opening(wave(window=NIGHT), [CHRISTMAS], PARIS, at("2026-12-25T12:00"), "pilot")
 
 
 def test_a_closed_period_that_ends_before_it_begins_or_has_no_zone_is_no_period() -> None:
