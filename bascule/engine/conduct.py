@@ -1,24 +1,41 @@
-"""Takes a wave's cabinets through the procedure: at most so many at once, each slot given on as soon as it is free."""
+"""Takes a wave's cabinets through the procedure, as `bascule.waves.governor` decides: who starts, who goes no further, when to look again.
+
+The shell around a pure decision: it starts and awaits, and reads from the ledger what people and other processes have written.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
-from bascule.engine.decisions import Standing, proven
+from bascule.engine.decisions import Standing, proven, standing_in
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate, pay_back
 from bascule.errors import CabinetTaken, LeaseLost
+from bascule.inventory import WaveSettings
 from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, Outcome, grade
 from bascule.procedure import PROCEDURE, Step
+from bascule.waves import governor
+from bascule.waves.breaker import Trip
+from bascule.waves.governor import Command, Decision, Rules, Stop, Told, Word, decide
+from bascule.waves.order import Planned
 
 log = logging.getLogger("bascule.engine")
 
 Migrate = Callable[[Run, Cabinet], Awaitable[Standing]]
+
+LOOK = 2.0
+"""Seconds between two looks at what people and other processes have written."""
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far the clocks of two machines of a team may be apart."""
 
 
 @dataclass
@@ -30,6 +47,9 @@ class Conducted:
     """Cabinets that another process kept to itself, with what it is."""
     defects: list[str] = field(default_factory=list)
     stopped: bool = False
+    """Told to end by a signal, or by a person's `stop`."""
+    stop: Stop | None = None
+    """What ended the wave before all of it was taken up."""
 
     @property
     def outcomes(self) -> dict[Outcome, int]:
@@ -44,54 +64,238 @@ async def conduct(
     run: Run,
     cabinets: Sequence[Cabinet],
     *,
-    slots: int,
+    slots: int = 20,
+    rules: Rules | None = None,
     migrate: Migrate = migrate,
     procedure: tuple[Step, ...] = PROCEDURE,
     on_standing: Callable[[Cabinet, Standing], None] = lambda cabinet, standing: None,
 ) -> Conducted:
-    """Every cabinet once. One cabinet's failure never stops another; what stops them all is raised (the ledger's errors)."""
-    conducted = Conducted()
-    free = asyncio.Semaphore(slots)
-
-    def settle(cabinet: Cabinet, standing: Standing) -> None:
-        conducted.standings[cabinet.code] = standing
-        on_standing(cabinet, standing)
-
-    async def one(cabinet: Cabinet) -> None:
-        async with free:
-            if run.stop.is_set():
-                return
-            try:
-                settle(cabinet, await migrate(run, cabinet))
-                conducted.taken.pop(cabinet.code, None)
-            except CabinetTaken as taken:
-                conducted.taken[cabinet.code] = str(taken)
-            except LeaseLost as lost:
-                log.warning("%s", lost)
-                conducted.taken[cabinet.code] = str(lost)
-            except DefectInBascule as defect:
-                conducted.defects.append(str(defect))
-                settle(cabinet, defect.standing)
-
-    open_cabinets = []
+    """Every cabinet once, unless what governs the wave ends it before. One cabinet's failure never stops another; what stops
+    them all is raised (the ledger's errors). Without `rules`: in the order given, so many at once."""
+    rules = rules or Rules(settings=WaveSettings(), cabinets=tuple(planned(one) for one in cabinets), slots=slots)
+    conductor = _Conductor(run, cabinets, rules, migrate, on_standing)
+    run.heads = {code: seq for code, (seq, _) in run.ledger.heads([run_chain(run), *conductor.cabinets]).items()}
     for cabinet, standing in already_standing(run, cabinets, procedure):
-        if standing is None:
-            open_cabinets.append(cabinet)
-        else:
-            settle(cabinet, standing)
-    await _all(one(cabinet) for cabinet in open_cabinets)
-    if conducted.taken and not run.stop.is_set():
-        # Their process may be dead somewhere we cannot see: then its leases expire.
-        log.warning(
-            "%s: held by another process; waiting up to %.0f s for its leases to expire",
-            ", ".join(sorted(conducted.taken)),
-            LEASE_SECONDS,
+        if standing is not None:
+            conductor.settle(cabinet.code, standing)
+    return await conductor.conduct()
+
+
+def planned(cabinet: Cabinet, *, expected: timedelta = timedelta()) -> Planned:
+    """A cabinet as far as starting it goes."""
+    return Planned(
+        code=cabinet.code,
+        zone=ZoneInfo(cabinet.timezone),
+        site=cabinet.site,
+        expected=expected,
+        traits={"entity": cabinet.entity, "owner": cabinet.owner},
+    )
+
+
+def run_chain(run: Run) -> str:
+    """The chain of what concerns a whole wave."""
+    return f"@{run.wave}"
+
+
+class _Conductor:
+    def __init__(
+        self,
+        run: Run,
+        cabinets: Sequence[Cabinet],
+        rules: Rules,
+        migrate: Migrate,
+        on_standing: Callable[[Cabinet, Standing], None],
+    ) -> None:
+        self.cabinets = {cabinet.code: cabinet for cabinet in cabinets}
+        self._run = run
+        self._rules = rules
+        self._migrate = migrate
+        self._on_standing = on_standing
+        self._conducted = Conducted()
+        self._known: dict[str, governor.Standing] = {}
+        """As the governor sees them; who is not there is still to start."""
+        self._at_work: dict[asyncio.Task[None], str] = {}
+        self._elsewhere: dict[str, str] = {}
+        """Cabinets that another process is at work on, and what it is."""
+        self._commands: dict[int, Command] = {}
+        """By their place in the wave's chain."""
+        self._said: Stop | None = None
+        self._since = run.clock() - CLOCKS_DIFFER
+        self._looked_at: float | None = None
+        self._alone_since: float | None = None
+
+    async def conduct(self) -> Conducted:
+        try:
+            while await self._goes_on():
+                pass
+        except BaseException:
+            for task in self._at_work:
+                task.cancel()
+            await asyncio.gather(*self._at_work, return_exceptions=True)
+            raise
+        await self._run.ledger.settle()
+        self._conducted.stopped = self._run.stop.is_set()
+        self._conducted.taken = {
+            code: who for code, who in self._elsewhere.items() if code not in self._conducted.standings
+        }
+        return self._conducted
+
+    def settle(self, code: str, standing: Standing) -> None:
+        self._known[code] = governor.Standing(
+            # What was not ended for no reason of ours must not be taken up again and again.
+            lifecycle=Lifecycle.WAITING if self._ends_nowhere(code, standing) else standing.lifecycle,
+            since=self._run.clock(),
+            outcome=standing.outcome,
+            step=standing.step,
+            error_class=standing.error_class,
+            signature=standing.error_signature,
         )
-        await run.pause(LEASE_SECONDS)
-        await _all(one(cabinet) for cabinet in open_cabinets if cabinet.code in conducted.taken)
-    await run.ledger.settle()
-    conducted.stopped = run.stop.is_set()
-    return conducted
+        self._conducted.standings[code] = standing
+        self._on_standing(self.cabinets[code], standing)
+
+    async def _goes_on(self) -> bool:
+        """One turn: look, decide, start, wait. False when nothing more is to be done."""
+        await self._look()
+        decision = decide(self._rules, self._as_known(), tuple(self._commands.values()), self._run.clock())
+        await self._tell(decision)
+        self._run.finishing = dict.fromkeys(decision.finish_step, self._why(decision))
+        if isinstance(decision.stops, Told) and decision.stops.command.word is Word.STOP:
+            self._run.stop.set()
+        if not self._run.stop.is_set():
+            for code in decision.start:
+                self._start(code)
+        if self._at_work:
+            await self._wait(decision)
+            return True
+        if self._run.stop.is_set() or not self._to_start() or self._has_ended_before_its_end(decision):
+            self._conducted.stop = decision.stops if self._to_start() else None
+            return False
+        # Others are at work on what is left, or hold the slots; or a person told the wave to pause.
+        await self._run.pause(LOOK)
+        return True
+
+    def _has_ended_before_its_end(self, decision: Decision) -> bool:
+        if isinstance(decision.stops, Told) and decision.stops.command.word is Word.PAUSE:
+            return False
+        if decision.stops is not None:
+            return True
+        return self._has_waited_for_others_long_enough()
+
+    def _has_waited_for_others_long_enough(self) -> bool:
+        """Their process may be dead somewhere we cannot see: then its leases expire."""
+        now = self._run.clock().timestamp()
+        if self._alone_since is None:
+            self._alone_since = now
+            told = "%s: held by another process; waiting up to %.0f s for its leases to expire"
+            log.warning(told, ", ".join(sorted(self._elsewhere)) or "some cabinets", LEASE_SECONDS)
+        return now - self._alone_since > LEASE_SECONDS
+
+    def _to_start(self) -> list[str]:
+        return [code for code in self.cabinets if self._is_open(code)]
+
+    def _is_open(self, code: str) -> bool:
+        known = self._known.get(code)
+        return known is None or known.lifecycle is Lifecycle.PAUSED
+
+    def _ends_nowhere(self, code: str, standing: Standing) -> bool:
+        return standing.lifecycle is Lifecycle.PAUSED and code not in self._run.finishing
+
+    def _as_known(self) -> Mapping[str, governor.Standing]:
+        running = (*self._at_work.values(), *(code for code in self._elsewhere if self._is_open(code)))
+        now = self._run.clock()
+        return self._known | {code: governor.Standing(lifecycle=Lifecycle.RUNNING, since=now) for code in running}
+
+    # At work
+
+    def _start(self, code: str) -> None:
+        self._alone_since = None
+        self._known.pop(code, None)
+        self._at_work[asyncio.create_task(self._one(self.cabinets[code]))] = code
+
+    async def _one(self, cabinet: Cabinet) -> None:
+        try:
+            self.settle(cabinet.code, await self._migrate(self._run, cabinet))
+            self._elsewhere.pop(cabinet.code, None)
+        except (CabinetTaken, LeaseLost) as taken:
+            log.info("%s", taken)
+            self._elsewhere[cabinet.code] = str(taken)
+        except DefectInBascule as defect:
+            self._conducted.defects.append(str(defect))
+            self.settle(cabinet.code, defect.standing)
+
+    async def _wait(self, decision: Decision) -> None:
+        """Until a cabinet ends, or it is time to look."""
+        ended, _ = await asyncio.wait(self._at_work, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            del self._at_work[task]
+            task.result()
+
+    # What others have written
+
+    async def _look(self) -> None:
+        """At most once in a while: what people told this wave, and what other processes make of its cabinets."""
+        loop = asyncio.get_running_loop()
+        if self._looked_at is not None and self._at_work and loop.time() - self._looked_at < LOOK:
+            return
+        self._looked_at = loop.time()
+        kinds = (EntryKind.BEGAN, EntryKind.ENDED, EntryKind.COMMAND)
+        written = await asyncio.to_thread(self._run.ledger.of_wave, self._run.wave, kinds, self._since)
+        for entry in written:
+            if entry.seq > self._run.heads.get(entry.cabinet, 0):
+                self._take_note(entry)
+        if self._elsewhere:
+            at_work = await asyncio.to_thread(self._run.ledger.at_work)
+            self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}
+
+    def _take_note(self, entry: Entry) -> None:
+        if entry.kind is EntryKind.COMMAND:
+            word = Word(entry.evidence["word"])
+            self._commands[entry.seq] = Command(word=word, at=entry.at, by=entry.who, because=entry.reason)
+        elif entry.run == self._run.id or entry.cabinet not in self.cabinets or entry.cabinet in self._at_work.values():
+            return
+        elif entry.kind is EntryKind.BEGAN:
+            self._elsewhere.setdefault(entry.cabinet, f"{entry.cabinet}: run {entry.run[:8]} is at work on it")
+        elif self._is_open(entry.cabinet):
+            self._elsewhere.pop(entry.cabinet, None)
+            self.settle(entry.cabinet, standing_in(entry))
+
+    # What is told
+
+    async def _tell(self, decision: Decision) -> None:
+        """Into the wave's chain: what a person's word did, and why nothing more starts."""
+        if decision.stops == self._said:
+            return
+        self._said = decision.stops
+        in_flight, left = len(self._at_work), len(self._to_start())
+        if decision.stops is None:
+            told = f"the wave goes on: {in_flight} in flight, {left} still to start"
+        else:
+            goes_on = "go on" if len(decision.finish_step) < in_flight else "finish their step"
+            told = f"{decision.stops.why}; {in_flight} in flight {goes_on}, {left} are not started"
+        log.warning("wave %s: %s", self._run.wave, told)
+        answered = max(self._commands, default=0)
+        evidence: dict[str, Any] = {"governs": type(decision.stops).__name__ if decision.stops else None, "answers": answered}
+        if isinstance(decision.stops, Trip):
+            evidence |= {
+                "rule": decision.stops.rule,
+                "common": [str(one) for one in decision.stops.common],
+                "remedy": decision.stops.go_on,
+            }
+        await self._run.ledger.record(
+            Entry(
+                cabinet=run_chain(self._run),
+                kind=EntryKind.NOTE,
+                at=self._run.clock(),
+                who=self._run.who,
+                wave=self._run.wave,
+                run=self._run.id,
+                reason=told,
+                evidence=evidence,
+            )
+        )
+
+    def _why(self, decision: Decision) -> str:
+        return decision.stops.why if decision.stops is not None else "its window has closed"
 
 
 async def pay_what_is_owed(run: Run, cabinets: Iterable[Cabinet]) -> None:
@@ -135,11 +339,3 @@ def _remembered(ended: Entry) -> Standing | None:
     if ended.outcome not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
         return None
     return Standing(Lifecycle.ENDED, ended.outcome, None, ended.reason)
-
-
-async def _all(jobs: Iterable[Awaitable[None]]) -> None:
-    """Every job to its end; then the first error, if any: it concerns all of them."""
-    results = await asyncio.gather(*jobs, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result

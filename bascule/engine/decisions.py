@@ -297,6 +297,19 @@ class Standing:
     remedy: str | None = None
 
 
+def standing_in(ended: Entry) -> Standing:
+    """The standing that an entry of kind *ended* tells of."""
+    return Standing(
+        ended.lifecycle or Lifecycle.ENDED,
+        ended.outcome or Outcome.NONE,
+        ended.step,
+        ended.reason,
+        ended.error_class,
+        ended.error_signature,
+        ended.evidence.get("remedy"),
+    )
+
+
 _GRAVITY = (State.UNKNOWN, State.FAILED, State.WAITING)
 _WORST_FAILURE = (Outcome.FAILED, Outcome.PARTIAL, Outcome.BLOCKED)
 

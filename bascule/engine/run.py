@@ -58,12 +58,12 @@ class Run:
     chance: random.Random = field(default_factory=random.Random)
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     """Set: begin nothing more, end what is begun, let users in again."""
-    drain: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set: end the step at hand, and a guarded section that has begun; begin nothing else."""
-    why_drained: str = "the run was drained"
+    finishing: dict[str, str] = field(default_factory=dict)
+    """Cabinets that end the step at hand, and a guarded section that has begun, and begin nothing else; and why, by code."""
     not_now: Callable[[Cabinet, str], Awaitable[str | None]] = never_too_early
     """Why this step, by its name, may not act on this cabinet yet, though all it requires holds; None where it may."""
-    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    heads: dict[str, int] = field(default_factory=dict)
+    """Where each cabinet's chain ended when this run began: what came later was written meanwhile."""
     progress: Callable[[Cabinet, str, Operation], None] = lambda cabinet, step, operation: None
 
     async def pause(self, seconds: float) -> None:

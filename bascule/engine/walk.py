@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
-from bascule.engine.decisions import Standing, proven, standing
+from bascule.engine.decisions import Standing, proven, standing, standing_in
 from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
 from bascule.ledger import Entry, EntryKind
@@ -43,6 +43,9 @@ async def migrate(
     try:
         # Read after the lease was taken, so that nothing another process wrote is missed.
         history = await run.ledger.history_soon(cabinet.code)
+        meanwhile = ended_meanwhile(run, history)
+        if meanwhile is not None:
+            return meanwhile
         cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history, procedure=procedure)
         run.ledger.record_later(_entry(run, cabinet, fence, EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING))
         now_standing = await walk(cabinet_run, perform)
@@ -69,6 +72,15 @@ async def migrate(
     return now_standing
 
 
+def ended_meanwhile(run: Run, history: Sequence[Entry]) -> Standing | None:
+    """How another process left this cabinet since this run began: once in a run is enough, whoever does it."""
+    if not history or history[0].cabinet not in run.heads:
+        return None
+    since = history[run.heads[history[0].cabinet] :]
+    ended = [entry for entry in since if entry.kind is EntryKind.ENDED and entry.run != run.id]
+    return standing_in(ended[-1]) if ended else None
+
+
 class DefectInBascule(Exception):
     """Bascule itself failed at a cabinet. What the cabinet then stood at is recorded."""
 
@@ -81,13 +93,14 @@ class DefectInBascule(Exception):
 async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
     """Every step that can be done now; then the users are let in again, whatever happened."""
     run = cabinet_run.run
+    code = cabinet_run.cabinet.code
     done = set(proven(cabinet_run.history, run.clock(), cabinet_run.procedure))
     trying: dict[asyncio.Task[Entry], Step] = {}
     tried: set[str] = set()
 
     def start_what_can_be_done() -> None:
         for step in cabinet_run.procedure:
-            if run.drain.is_set() and not (LOCK_OUT in done and step.name in (SYNCHRONISE, REOPEN)):
+            if code in run.finishing and not (LOCK_OUT in done and step.name in (SYNCHRONISE, REOPEN)):
                 continue
             if step.name not in done and step.name not in tried and done.issuperset(step.after):
                 tried.add(step.name)
@@ -123,15 +136,15 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
     await go_on()
     open_steps = [step.name for step in cabinet_run.procedure if step.name not in done]
     return standing(
-        cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=why_no_more(run)
+        cabinet_run.last, open_steps=open_steps, reserved=_has_reservations(cabinet_run), stopped=why_no_more(run, code)
     )
 
 
-def why_no_more(run: Run) -> str:
+def why_no_more(run: Run, code: str) -> str:
     """Why what could be done was not; empty where nothing kept the run from it."""
     if run.stop.is_set():
         return "the run was stopped"
-    return run.why_drained if run.drain.is_set() else ""
+    return run.finishing.get(code, "")
 
 
 async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]) -> None:

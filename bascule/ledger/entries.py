@@ -50,6 +50,8 @@ class EntryKind(StrEnum):
     """Somebody looked at an answer and did not approve it: the order is open again."""
     WITHDRAWN = "withdrawn"
     """Nobody is asked any more."""
+    COMMAND = "command"
+    """What a person told a running wave: its word is in the evidence."""
     REFUSED = "refused"
     """Somebody tried what they may not do."""
 

@@ -212,11 +212,15 @@ class Ledger:
                 found[entry.cabinet].append(entry)
         return {code: tuple(found[code]) for code in cabinets}
 
-    def of_wave(self, wave: str, kinds: Iterable[EntryKind] = tuple(EntryKind)) -> list[Entry]:
-        """The entries of a wave's cabinets, in the order they were written."""
+    def of_wave(
+        self, wave: str, kinds: Iterable[EntryKind] = tuple(EntryKind), since: datetime | None = None
+    ) -> list[Entry]:
+        """The entries of a wave's cabinets, in the order they were written; `since`: only those of this instant and later."""
         query = select(tables.entry).where(
             tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds])
         )
+        if since is not None:
+            query = query.where(tables.entry.c.at >= since)
         return self._entries(query.order_by(tables.entry.c.id))
 
     def of_kinds(self, kinds: Iterable[EntryKind]) -> list[Entry]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
+from bascule.ledger import Entry, EntryKind
 from bascule.model import Kind, Lifecycle, Outcome
 from bascule.procedure import PROCEDURE
 from tests.builders import ONE_TIME, Stage, assert_moved, cabinets, stage, with_people
@@ -180,9 +180,7 @@ async def test_of_two_runs_at_once_one_waits_until_the_other_has_let_go(three: S
         await asyncio.sleep(0.01)
 
     async def sleep(seconds: float) -> None:
-        if seconds >= LEASE_SECONDS:
-            await asyncio.wait([first])
-        await three.time.sleep(seconds)
+        await (three.time.sleep(seconds) if first.done() else asyncio.sleep(0.01))
 
     second = await three.wave(sleep=sleep)
     assert (await first).outcomes == second.outcomes == {Outcome.OK: 3}
