@@ -7,7 +7,8 @@ import contextlib
 import getpass
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -22,12 +23,13 @@ from bascule.engine import Pace, RetryPolicy, Run
 from bascule.engine.decisions import sent_last
 from bascule.errors import BasculeError
 from bascule.facts import View
-from bascule.inventory import Inventory, Window
+from bascule.inventory import Inventory, WaveSettings
 from bascule.inventory.stored import to_plain
 from bascule.ledger import Desk, EntryKind, Ledger, StoredInventory, this_process
 from bascule.model import Cabinet, Kind, System
 from bascule.procedure import LOCK_OUT, SYNCHRONISE
-from bascule.waves.window import opening
+from bascule.waves.governor import Rules
+from bascule.waves.when import Blackout, may_begin_with, told, window_closes
 from config.settings import PaceSettings, Settings, SystemSettings
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def ledger_url(settings: Settings) -> str:
 
 @contextlib.asynccontextmanager
 async def run_on(
-    settings: Settings, ledger: Ledger, *, wave: str, window: Window | None = None, clock: Callable[[], datetime] = now
+    settings: Settings, ledger: Ledger, *, wave: str, rules: Rules | None = None, clock: Callable[[], datetime] = now
 ) -> AsyncIterator[Run]:
     """A run of this process on a wave. Its remotes are shared by all cabinets, and closed at the end."""
     run, who = uuid.uuid4().hex, current_user()
@@ -67,6 +69,9 @@ async def run_on(
             if (chosen := settings.system(system)).url is not None
         }
         desk = Desk(ledger, clock)
+        of_wave = rules.settings if rules is not None and not rules.at_any_hour else WaveSettings()
+        blackouts = rules.blackouts if rules is not None and not rules.at_any_hour else ()
+        hours = Hours(of_wave, blackouts, _section_of(settings), clock)
         asking = Asking(
             wave=wave,
             run=run,
@@ -76,7 +81,7 @@ async def run_on(
             language=settings.orders.language,
             asks=lambda cabinet, verb: verb in _asked_for(settings, cabinet, verb_named[verb].system),
             reads=lambda cabinet, system: connectors_of(settings, cabinet, system)[1],
-            window=lambda cabinet, at: opening(window, ZoneInfo(cabinet.timezone), at) if window else None,
+            closes=hours.close,
         )
         extracts = _Extracts(settings, ledger, desk, clock)
         put_together: dict[tuple[System, str, str], Remote] = {}
@@ -116,7 +121,7 @@ async def run_on(
             pace=pace_of(settings.pace),
             plays_person=settings.plays_person,
             clock=clock,
-            not_now=not_before(desk, window, clock),
+            not_now=not_before(desk, hours),
         )
 
 
@@ -127,20 +132,41 @@ def was_sent_to_an_agent(ledger: Ledger, code: str) -> bool:
     return any(entry.verb == SYNCHRONISE and entry.key not in asked for entry in found)
 
 
-def not_before(
-    desk: Desk, window: Window | None, clock: Callable[[], datetime]
-) -> Callable[[Cabinet, str], Awaitable[str | None]]:
-    """The guarded section is begun only while the wave's window is open, and not before the hour that was agreed for it."""
+@dataclass(frozen=True)
+class Hours:
+    """When users may be kept out, for the cabinets of a wave."""
+
+    settings: WaveSettings
+    blackouts: Sequence[Blackout]
+    section: timedelta
+    """How long they usually are, from lock-out to reopen: no lock-out begins unless it can end in time."""
+    clock: Callable[[], datetime]
+
+    def close(self, cabinet: Cabinet) -> datetime | None:
+        return window_closes(self.settings, self.blackouts, ZoneInfo(cabinet.timezone), self.clock())
+
+    def why_not_now(self, cabinet: Cabinet) -> str | None:
+        zone = ZoneInfo(cabinet.timezone)
+        opens = may_begin_with(self.section, self.settings, self.blackouts, zone, self.clock())
+        return None if opens.is_now else opens.why
+
+
+def _section_of(settings: Settings) -> timedelta:
+    """How long users are kept out, in nine of ten cases: the synchronisation, between a lock-out and a reopen."""
+    expected = settings.expected
+    return timedelta(seconds=expected.medium.p90 + 2 * expected.write.p90)
+
+
+def not_before(desk: Desk, hours: Hours) -> Callable[[Cabinet, str], Awaitable[str | None]]:
+    """The guarded section is begun only where it fits into the wave's hours, and not before the hour that was agreed for it."""
 
     async def why_not_now(cabinet: Cabinet, step: str) -> str | None:
         if step != LOCK_OUT:
             return None
-        opens = opening(window, ZoneInfo(cabinet.timezone), clock())[0] if window else None
         agreed = agreed_from(await desk.of(cabinet.code))
-        for begins, says in ((agreed, "the synchronisation was agreed for"), (opens, "the wave's window opens at")):
-            if begins is not None and clock() < begins:
-                return f"{says} {begins:%Y-%m-%d %H:%M} UTC"
-        return None
+        if agreed is not None and hours.clock() < agreed:
+            return f"the synchronisation was agreed for {told(agreed, ZoneInfo(cabinet.timezone))}"
+        return hours.why_not_now(cabinet)
 
     return why_not_now
 

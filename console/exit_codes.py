@@ -6,6 +6,7 @@ from enum import IntEnum
 
 from bascule.engine import Conducted
 from bascule.model import Lifecycle, Outcome
+from bascule.waves.governor import WindowClosed
 
 
 class Exit(IntEnum):
@@ -37,7 +38,11 @@ def exit_of(conducted: Conducted) -> Exit:
     """What a run's cabinets, as it left them, make of its exit code."""
     outcomes = conducted.outcomes
     applying = {Exit.OK}
-    if conducted.stopped:
+    if isinstance(conducted.stop, WindowClosed):
+        applying.add(Exit.WINDOW)
+    elif conducted.stop is not None:
+        applying.add(Exit.BREAKER)
+    elif conducted.stopped:
         applying.add(Exit.INTERRUPTED)
     if conducted.defects:
         applying.add(Exit.DEFECT)

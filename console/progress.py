@@ -53,7 +53,7 @@ class Progress(Watch):
         self._bar.update(self._task, description=f"wave {prepared.wave}", total=len(prepared.cabinets))
         if not self._console.is_terminal:
             self._console.print(
-                f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.slots} at once", highlight=False
+                f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.rules.slots} at once", highlight=False
             )
 
     def stands(self, cabinet: Cabinet, standing: Standing) -> None:

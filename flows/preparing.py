@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bascule.engine.conduct import planned
 from bascule.errors import BasculeError
-from bascule.inventory import Inventory, WaveSettings, Window, read_inventory, unsupported
+from bascule.inventory import Inventory, WaveSettings, read_inventory, unsupported
 from bascule.inventory.stored import from_plain
 from bascule.ledger import EntryKind, Ledger
-from bascule.model import Cabinet, System
-from bascule.reports import status_of
+from bascule.model import Cabinet, Outcome, System
+from bascule.reports import NoSuchWave, status_of
+from bascule.waves.breaker import require_sound
+from bascule.waves.calendars import read_calendars
 from bascule.waves.choosing import in_wave, selected, wave_of
+from bascule.waves.governor import Rules
+from bascule.waves.order import in_order
+from bascule.waves.ramp import stages
 from config.settings import Settings
 from config.wiring import HTTP, connectors_of, health_of
 
-ENFORCED = frozenset({"concurrency"})
-"""Settings of a wave that this version keeps. The others are refused by name, unless people accept that."""
+ENFORCED = frozenset(WaveSettings.model_fields)
+"""Settings of a wave that this version keeps: all of them. One that is not kept is refused by name, unless people accept that."""
 
 
 class NotReady(BasculeError):
@@ -41,6 +47,8 @@ class Asked:
     concurrency: int | None = None
     ignore_unsupported: bool = False
     because: str = ""
+    any_hour: bool = False
+    """Outside window and blackout too: a person takes that upon themselves, and says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +61,8 @@ class Prepared:
     """All cabinets of the wave."""
     cabinets: tuple[Cabinet, ...]
     """Those that this run takes up."""
-    slots: int
-    window: Window | None = None
+    rules: Rules
+    """What governs this run."""
     over_http: frozenset[System] = frozenset()
     """The systems that these cabinets are read from, or acted on, by an http agent."""
     ignored: tuple[str, ...] = ()
@@ -67,7 +75,7 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
     """Raises a BasculeError that says what is wrong, where, and what to do."""
     inventory = _inventory(asked, ledger)
     wave = wave_of(inventory.cabinets, asked.wave)
-    planned = in_wave(inventory.cabinets, wave)
+    of_the_wave = in_wave(inventory.cabinets, wave)
     of_wave = inventory.waves.get(wave, WaveSettings())
     ignored = unsupported(of_wave, ENFORCED)
     if ignored and not asked.ignore_unsupported:
@@ -75,18 +83,18 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
             f"Wave {wave!r} sets {', '.join(ignored)}, which this version of Bascule does not enforce yet",
             remedy="take them out of the wave's settings, or accept that with --ignore-unsupported",
         )
-    cabinets = _selected(asked, planned, ledger, wave)
+    require_sound(of_wave.breaker, wave)
+    cabinets = _selected(asked, in_order(of_the_wave, of_wave.priority, wave), ledger, wave)
     over_http = {
         system for cabinet in cabinets for system in System if HTTP in connectors_of(settings, cabinet, system)
     }
     return Prepared(
         wave=wave,
         inventory=inventory,
-        planned=planned,
+        planned=of_the_wave,
         cabinets=cabinets,
-        window=of_wave.window,
+        rules=_rules(asked, of_wave, cabinets, settings, ledger),
         over_http=frozenset(over_http),
-        slots=asked.concurrency or of_wave.concurrency or settings.concurrency,
         ignored=ignored,
         because=asked.because,
         evidence={
@@ -94,8 +102,40 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
             "environment": settings.environment,
             "selected": [cabinet.code for cabinet in cabinets] if asked.rerun else "all",
             "ignored": list(ignored),
+            "any_hour": asked.any_hour,
         },
     )
+
+
+def _rules(
+    asked: Asked, of_wave: WaveSettings, cabinets: Sequence[Cabinet], settings: Settings, ledger: Ledger
+) -> Rules:
+    """Raises what is wrong with the wave's settings, or with a calendar that they name."""
+    if asked.any_hour and not asked.because.strip():
+        raise NotReady("A run at any hour needs a reason", remedy="give --because; it is kept in the ledger")
+    calendars = read_calendars(of_wave.blackout, beside=asked.waves or asked.inventory)
+    stages(of_wave.ramp, len(cabinets))
+    return Rules(
+        settings=of_wave,
+        cabinets=tuple(
+            replace(
+                planned(cabinet), systems=frozenset(s for s in System if HTTP in connectors_of(settings, cabinet, s))
+            )
+            for cabinet in cabinets
+        ),
+        slots=asked.concurrency or of_wave.concurrency or settings.concurrency,
+        blackouts=tuple(closed for calendar in calendars for closed in calendar.closed),
+        required=_outcomes_of(ledger, of_wave.requires.wave) if of_wave.requires else None,
+        at_any_hour=asked.any_hour,
+    )
+
+
+def _outcomes_of(ledger: Ledger, wave: str) -> dict[Outcome, int]:
+    """None of a wave that the ledger does not know: then it has shown nothing."""
+    try:
+        return status_of(ledger, wave).outcomes
+    except NoSuchWave:
+        return {}
 
 
 async def require_answers(settings: Settings, prepared: Prepared) -> None:

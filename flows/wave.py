@@ -37,6 +37,7 @@ async def migrate_wave(
     concurrency: int | None = None,
     ignore_unsupported: bool = False,
     because: str = "",
+    any_hour: bool = False,
     environment: str | None = None,
 ) -> State[Any]:
     """Takes a wave's cabinets through the procedure, doing what is not yet proven done.
@@ -53,6 +54,7 @@ async def migrate_wave(
         concurrency: cabinets at once; empty: what the wave or the environment says.
         ignore_unsupported: run although the wave has settings that this version does not enforce.
         because: why; kept in the ledger.
+        any_hour: outside window and blackout too; needs a reason.
         environment: sandbox, production, or the path of a TOML file.
     """
     settings = read_settings(environment)
@@ -68,6 +70,7 @@ async def migrate_wave(
         concurrency=concurrency,
         ignore_unsupported=ignore_unsupported,
         because=because,
+        any_hour=any_hour,
     )
     watch = watching()
     before = brake.started
@@ -84,7 +87,7 @@ async def migrate_wave(
 
 async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger, watch: Watch) -> Conducted:
     with interruptible() as stop:
-        async with run_on(settings, ledger, wave=prepared.wave, window=prepared.window) as run:
+        async with run_on(settings, ledger, wave=prepared.wave, rules=prepared.rules) as run:
             run.stop = stop
             run.progress = watch.goes_on
             watch.prepared = prepared
@@ -95,7 +98,7 @@ async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger,
                 taken_up = {cabinet.code for cabinet in prepared.cabinets}
                 await pay_what_is_owed(run, (c for c in prepared.inventory.cabinets if c.code not in taken_up))
                 conducted = await conduct(
-                    run, prepared.cabinets, slots=prepared.slots, migrate=migrate_in_prefect, on_standing=watch.stands
+                    run, prepared.cabinets, rules=prepared.rules, migrate=migrate_in_prefect, on_standing=watch.stands
                 )
             await opening.end(run, conducted)
             watch.conducted = conducted
@@ -107,8 +110,9 @@ def shown(conducted: Conducted) -> State[None]:
     told = ", ".join(f"{count} {outcome}" for outcome, count in conducted.outcomes.items()) or "nothing to do"
     if conducted.defects or conducted.grade in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.PARTIAL, Outcome.BLOCKED):
         return Failed(message=told)
-    if conducted.stopped:
-        return Completed(name="Stopped", message=told)
+    if conducted.stopped or conducted.stop is not None:
+        why = f"; {conducted.stop.why}" if conducted.stop is not None else ""
+        return Completed(name="Stopped", message=f"{told}{why}")
     if conducted.taken or any(standing.lifecycle is not Lifecycle.ENDED for standing in conducted.standings.values()):
         return Completed(name="Waiting", message=told)
     return Completed(message=told)

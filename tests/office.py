@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from bascule.connectors import Remote
 from bascule.connectors.composed import ComposedRemote
@@ -16,12 +15,11 @@ from bascule.connectors.contract import VERBS
 from bascule.connectors.operator.forms import checked
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Conducted, conduct
-from bascule.inventory import Window
+from bascule.inventory import WaveSettings, Window
 from bascule.ledger import Desk
 from bascule.model import Cabinet, System
-from bascule.waves.window import opening
 from bascule.workorders import Answer, Approval, OrderState, Result, WorkOrder
-from config.wiring import not_before, was_sent_to_an_agent
+from config.wiring import Hours, not_before, was_sent_to_an_agent
 from tests.builders import Stage, stage
 
 
@@ -47,7 +45,7 @@ class Office:
             lasts=timedelta(days=14),
             asks=lambda cabinet, verb: True,
             reads=lambda cabinet, system: "extracts",
-            window=self._window,
+            closes=self.hours.close,
         )
         remotes = {system: self._remote(system, asking) for system in System}
         return lambda cabinet, system: remotes[system]
@@ -64,13 +62,14 @@ class Office:
             synchronised_by_agent=lambda cabinet: was_sent_to_an_agent(self.on.ledger, cabinet.code),
         )
 
-    def _window(self, cabinet: Cabinet, now: datetime) -> tuple[datetime, datetime] | None:
-        return opening(self.window, ZoneInfo(cabinet.timezone), now) if self.window else None
+    @property
+    def hours(self) -> Hours:
+        return Hours(WaveSettings(window=self.window), (), timedelta(minutes=1), self.on.time.now)
 
     async def wave(self, cabinets: Sequence[Cabinet] | None = None) -> Conducted:
         run = self.on.run(plays_person=False)
         run.remote = self.remote_for(run.id)
-        run.not_now = not_before(self.desk, self.window, self.on.time.now)
+        run.not_now = not_before(self.desk, self.hours)
         return await conduct(run, self.on.cabinets if cabinets is None else cabinets, slots=20)
 
     def open_orders(self) -> list[WorkOrder]:

@@ -65,8 +65,8 @@ class Asking:
     """By what a system of this cabinet is read."""
     language: str | None = None
     """Of the operators; None: the cabinet's."""
-    window: Callable[[Cabinet, datetime], tuple[datetime, datetime] | None] = lambda cabinet, now: None
-    """When the wave's window that is open, or next to open, opens and closes for this cabinet; None: it has none."""
+    closes: Callable[[Cabinet], datetime | None] = lambda cabinet: None
+    """Until when users of this cabinet may be kept out: its wave's hours; None: nothing ends them."""
 
 
 class OperatorRemote:
@@ -164,8 +164,8 @@ class OperatorRemote:
     def _deadline(self, cabinet: Cabinet, now: datetime, verbs: tuple[str, ...]) -> datetime:
         if verbs == ("reopen",):
             return now + REOPEN_LASTS
-        window = self._asking.window(cabinet, now)
-        return min(window[1], now + SECTION_LASTS) if window else now + SECTION_LASTS
+        closes = self._asking.closes(cabinet)
+        return min(closes, now + SECTION_LASTS) if closes else now + SECTION_LASTS
 
     def _values(self, cabinet: Cabinet, order: Order, before: Sequence[WorkOrder]) -> dict[str, str]:
         """What the instructions and the form speak of."""

@@ -306,7 +306,7 @@ async def test_the_section_is_offered_only_when_window_and_operator_agree(tmp_pa
         local = at.on.time.now().astimezone(ZoneInfo("Europe/Paris"))
         at.window = Window(from_=(local + timedelta(hours=1)).time(), to=(local + timedelta(hours=9)).time())
         conducted = await at.wave()
-        assert "window opens at" in conducted.standings["C0001"].reason
+        assert "the window is closed until" in conducted.standings["C0001"].reason
         assert at.open_orders() == []
         assert not at.on.ledger.owing_a_reopen(), "what was not begun owes nothing"
         await at.on.time.sleep(7 * 3600)
