@@ -274,7 +274,10 @@ class _Conductor:
             told = f"{decision.stops.why}; {in_flight} in flight {goes_on}, {left} are not started"
         log.warning("wave %s: %s", self._run.wave, told)
         answered = max(self._commands, default=0)
-        evidence: dict[str, Any] = {"governs": type(decision.stops).__name__ if decision.stops else None, "answers": answered}
+        evidence: dict[str, Any] = {
+            "governs": type(decision.stops).__name__ if decision.stops else None,
+            "answers": answered,
+        }
         if isinstance(decision.stops, Trip):
             evidence |= {
                 "rule": decision.stops.rule,
