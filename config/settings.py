@@ -161,6 +161,36 @@ class PaceSettings(Part):
     retry: RetrySettings = RetrySettings()
 
 
+class Spread(Part):
+    """Seconds that something takes: in half of all cases at most `p50`, in nine of ten at most `p90`."""
+
+    p50: PositiveFloat = Field(description="seconds, in half of all cases at most")
+    p90: PositiveFloat = Field(description="seconds, in nine of ten cases at most")
+
+    @model_validator(mode="after")
+    def is_in_order(self) -> Spread:
+        if self.p90 < self.p50:
+            raise ValueError("p90 is at least p50")
+        return self
+
+
+class ExpectedSettings(Part):
+    """How long things take, until past waves tell. Estimates of ours: Sage publishes none."""
+
+    medium_from: PositiveInt = Field(300, description="dossiers from which on a cabinet is medium; small below")
+    large_from: PositiveInt = Field(1500, description="dossiers from which on a cabinet is large")
+    write: Spread = Field(Spread(p50=20, p90=60), description="a write by an agent, but for the synchronisation")
+    small: Spread = Field(Spread(p50=600, p90=1200), description="the synchronisation of a small cabinet")
+    medium: Spread = Field(Spread(p50=1800, p90=3600), description="the synchronisation of a medium cabinet")
+    large: Spread = Field(Spread(p50=3600, p90=7200), description="the synchronisation of a large cabinet")
+
+    @model_validator(mode="after")
+    def is_in_order(self) -> ExpectedSettings:
+        if self.large_from <= self.medium_from:
+            raise ValueError("large_from is more than medium_from")
+        return self
+
+
 class SmtpSettings(Part):
     """The mail server that notices go through. No host: no mail."""
 
@@ -257,6 +287,7 @@ class Settings(BaseSettings):
     pace: PaceSettings = PaceSettings()
     extracts: ExtractsSettings = ExtractsSettings()
     orders: OrdersSettings = OrdersSettings()
+    expected: ExpectedSettings = ExpectedSettings()
     notices: NoticesSettings = NoticesSettings()
 
     def system(self, system: System) -> SystemSettings:

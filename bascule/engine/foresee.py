@@ -2,92 +2,226 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any
 
+from bascule.connectors import Observation
+from bascule.connectors.contract import verb_named
 from bascule.engine.cabinet import first_unmet
 from bascule.engine.decisions import Answer, intended, is_ordered_again, proven
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import RemoteError
-from bascule.facts import View
-from bascule.ledger import Entry
-from bascule.model import Cabinet, Kind
-from bascule.procedure import PROCEDURE, SYNCHRONISE, Facts, Step, WhenFalse
+from bascule.facts import GeLists, View
+from bascule.ledger import Entry, EntryKind
+from bascule.model import Cabinet, Kind, System
+from bascule.procedure import (
+    PROCEDURE,
+    SYNCHRONISE,
+    Act,
+    Facts,
+    Kept,
+    Reading,
+    Step,
+    in_one_sitting,
+    required_of,
+)
+
+LATER = "(known when its turn comes)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """One write of the contract, as it would be sent; or, where a person is `asked` for it, as the work order would say it."""
+
+    verb: str
+    system: System
+    payload: Mapping[str, Any]
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Foreseen:
-    """One open step. `does` names its writes; `because` says why it would wait or fail, or why nothing is to do."""
+    """One open step: what it would write, and why nothing would be written, or not yet."""
 
     step: str
-    does: tuple[str, ...] = ()
+    writes: tuple[Write, ...] = ()
     because: str = ""
+    stops: bool = False
+    """The cabinet would go no further for now; `writes` come once that is settled."""
+
+    @property
+    def does(self) -> tuple[str, ...]:
+        """What would be sent now."""
+        return () if self.stops else tuple(write.verb for write in self.writes if not write.asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foresight:
+    """What a run would make of one cabinet: every open step, in the procedure's order."""
+
+    steps: tuple[Foreseen, ...]
+    proven: tuple[str, ...]
+    """Steps that are left out, in the procedure's order."""
+    dossiers: int | None
+    """How many GE holds; None if no list of it was ever read."""
+
+    @property
+    def until_stop(self) -> tuple[Foreseen, ...]:
+        """The steps up to the first that would stop the cabinet."""
+        stop = next((place for place, step in enumerate(self.steps) if step.stops), len(self.steps))
+        return self.steps[: stop + 1]
+
+
+async def foresee_all(
+    run: Run,
+    cabinets: Collection[Cabinet],
+    histories: Mapping[str, Sequence[Entry]],
+    *,
+    at_once: int,
+    procedure: tuple[Step, ...] = PROCEDURE,
+) -> dict[str, Foresight]:
+    """By code, in the order given; so many cabinets are read at the same time."""
+    places = asyncio.Semaphore(at_once)
+
+    async def one(cabinet: Cabinet) -> Foresight:
+        async with places:
+            return await foresee(run, cabinet, histories[cabinet.code], procedure)
+
+    foreseen = await asyncio.gather(*(one(cabinet) for cabinet in cabinets))
+    return {cabinet.code: foresight for cabinet, foresight in zip(cabinets, foreseen, strict=True)}
 
 
 async def foresee(
     run: Run, cabinet: Cabinet, history: Sequence[Entry], procedure: tuple[Step, ...] = PROCEDURE
-) -> list[Foreseen]:
-    """The open steps in order, up to the first that would stop the cabinet. What earlier writes will change cannot be read yet."""
+) -> Foresight:
+    """What earlier writes will change cannot be read yet: after the first write, the procedure alone tells."""
+    looking = _Looking(run, cabinet, history)
     done = proven(history, run.clock(), procedure)
-    observations = Observations(cabinet, run.remote)
-    foreseen: list[Foreseen] = []
+    steps: list[Foreseen] = []
     ahead_of_facts = False
     for step in procedure:
         if step.name in done:
             continue
-        if not step.needed(cabinet):
-            foreseen.append(Foreseen(step.name, because="nothing to do: the inventory names none"))
-            continue
-        verbs = tuple(act.verb for act in step.acts)
-        if ahead_of_facts:
-            foreseen.append(Foreseen(step.name, verbs, "" if verbs else "looked at when the steps before are done"))
-            continue
+        foreseen = looking.later(step) if ahead_of_facts else await looking.now(step)
+        steps.append(foreseen)
+        ahead_of_facts = ahead_of_facts or foreseen.stops or bool(foreseen.writes)
+    return Foresight(
+        steps=tuple(steps),
+        proven=tuple(step.name for step in procedure if step.name in done),
+        dossiers=looking.dossiers(),
+    )
+
+
+def dossiers_told(history: Iterable[Entry]) -> int | None:
+    """How many dossiers GE held when a proof last looked at its lists; None if none did."""
+    told = None
+    for entry in history:
+        observed = entry.evidence.get("observed", {}) if entry.kind is EntryKind.PROOF else {}
+        for lists in (View.GE_LISTS.value, Kept.SOURCE.value):
+            told = observed.get(lists, {}).get("dossiers", told)
+    return told
+
+
+class _Looking:
+    """At one cabinet."""
+
+    def __init__(self, run: Run, cabinet: Cabinet, history: Sequence[Entry]) -> None:
+        self._run = run
+        self._cabinet = cabinet
+        self._history = history
+        self._observations = Observations(cabinet, run.remote)
+        self._again = frozenset({SYNCHRONISE} if is_ordered_again(SYNCHRONISE, history) else ())
+
+    async def now(self, step: Step) -> Foreseen:
+        """What the step would do on the facts of now."""
+        if not step.needed(self._cabinet):
+            return Foreseen(step=step.name, because="nothing to do: the inventory names none")
+        if because := self._left_open(step):
+            return self._stopped(step, because)
         try:
-            now, stops = await _now(run, cabinet, step, observations, history)
+            return await self._on_facts(step)
         except RemoteError as error:
-            return [*foreseen, Foreseen(step.name, because=f"cannot be observed: {error}")]
-        foreseen.append(now)
-        if stops:
-            return foreseen
-        ahead_of_facts = bool(now.does)
-    return foreseen
+            return self._stopped(step, f"cannot be observed: {error}")
 
-
-async def _now(
-    run: Run, cabinet: Cabinet, step: Step, observations: Observations, history: Sequence[Entry]
-) -> tuple[Foreseen, bool]:
-    """What the step would do on the facts of now, and whether the cabinet would stop there."""
-    open_acts = [act for act in intended(step.name, history) if act.answer.needs_reading_back]
-    if open_acts:
-        awaited = open_acts[0].answer is Answer.AWAITED
-        told = (
-            f"waits for work order {open_acts[0].operation}"
-            if awaited
-            else "would first find out what became of an earlier attempt"
-        )
-        return Foreseen(step.name, because=told), True
-    views = [reading for reading in step.reads | step.reads_before if isinstance(reading, View)]
-    observed = await observations.read(views)
-    again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, history) else ()
-    facts = Facts(run.clock(), cabinet, {view: observed[view] for view in views}, frozenset(again))
-    kept = [reading for reading in step.reads if reading not in facts.read]
-    if kept:
-        return Foreseen(step.name, because="compares the lists kept under the lock-out"), False
-    unmet = first_unmet(step.ensures, facts)
-    if unmet is None:
-        return Foreseen(step.name, because="already true"), False
-    required = first_unmet(step.requires, facts)
-    if required is not None:
-        return Foreseen(step.name, because=required.why_not(facts)), True
-    asked = [act.verb for act in step.acts if run.remote(cabinet, act.system).asks(cabinet, act.verb)]
-    if asked:
-        return Foreseen(step.name, because=f"a person would be asked: {', '.join(asked)}"), True
-    if step.kind is Kind.HUMAN and not run.plays_person:
-        return Foreseen(step.name, because=f"a person must do this: {step.says}"), True
-    verbs = tuple(act.verb for act in step.acts if not act.unless.holds(facts))
-    if not verbs:
+    def later(self, step: Step) -> Foreseen:
+        """What the step writes, whatever the writes before it will have changed."""
+        if not step.needed(self._cabinet):
+            return Foreseen(step=step.name, because="nothing to do: the inventory names none")
+        writes = self._writes(step.acts, self._known())
         return Foreseen(
-            step.name, because=unmet.why_not(facts)
-        ), unmet.when_false is not WhenFalse.WAITS or not step.acts
-    return Foreseen(step.name, verbs), False
+            step=step.name,
+            writes=writes,
+            because=_asked(writes) if writes else "looked at when the steps before are done",
+        )
+
+    def dossiers(self) -> int | None:
+        lists = self._observations.latest(View.GE_LISTS)
+        return len(lists.dossiers) if isinstance(lists, GeLists) else dossiers_told(self._history)
+
+    def _left_open(self, step: Step) -> str:
+        acts = [act for act in intended(step.name, self._history) if act.answer.needs_reading_back]
+        if not acts:
+            return ""
+        if acts[0].answer is Answer.AWAITED:
+            return f"waits for work order {acts[0].operation}"
+        return "would first find out what became of an earlier attempt"
+
+    async def _on_facts(self, step: Step) -> Foreseen:
+        required = required_of(in_one_sitting(step, self._asks))
+        readings = step.reads | step.reads_before | frozenset(chain.from_iterable(c.reads for c in required))
+        await self._observations.read(reading for reading in readings if isinstance(reading, View))
+        facts = self._known()
+        if any(isinstance(reading, Kept) for reading in step.reads):
+            return Foreseen(step=step.name, because="compares the lists kept under the lock-out")
+        again = step.name in self._again
+        unmet = first_unmet(step.ensures, facts)
+        if unmet is None and not again:
+            return Foreseen(step=step.name, because="already true")
+        lacking = first_unmet(required, facts)
+        if lacking is not None:
+            return self._stopped(step, lacking.why_not(facts))
+        open_acts = tuple(act for act in step.acts if again or not act.unless.holds(facts))
+        writes = self._writes(open_acts, facts)
+        if any(write.asked for write in writes):
+            return Foreseen(step=step.name, writes=writes, because=_asked(writes), stops=True)
+        if step.kind is Kind.HUMAN and not self._run.plays_person:
+            return self._stopped(step, f"a person must do this: {step.says}")
+        if not writes and unmet is not None:
+            return Foreseen(step=step.name, because=unmet.why_not(facts), stops=True)
+        return Foreseen(step=step.name, writes=writes)
+
+    def _stopped(self, step: Step, because: str) -> Foreseen:
+        return Foreseen(step=step.name, writes=self._writes(step.acts, self._known()), because=because, stops=True)
+
+    def _writes(self, acts: Iterable[Act], facts: Facts) -> tuple[Write, ...]:
+        return tuple(
+            Write(verb=act.verb, system=act.system, payload=_payload(act, facts), asked=self._asks(act.verb))
+            for act in acts
+        )
+
+    def _asks(self, verb: str) -> bool:
+        return self._run.remote(self._cabinet, verb_named[verb].system).asks(self._cabinet, verb)
+
+    def _known(self) -> Facts:
+        """Everything that was read so far."""
+        latest: dict[Reading, Observation] = {
+            view: seen for view in View if (seen := self._observations.latest(view)) is not None
+        }
+        return Facts(self._run.clock(), self._cabinet, latest, self._again)
+
+
+def _asked(writes: Iterable[Write]) -> str:
+    asked = [write.verb for write in writes if write.asked]
+    return f"a person would be asked: {', '.join(asked)}" if asked else ""
+
+
+def _payload(act: Act, facts: Facts) -> Mapping[str, Any]:
+    try:
+        return act.payload(facts)
+    except KeyError:
+        # It stands on what has not been read, as only the writes before it make it readable.
+        return {field.name: LATER for field in fields(verb_named[act.verb].payload)}
