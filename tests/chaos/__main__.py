@@ -1,0 +1,160 @@
+"""`python -m tests.chaos engine|prefect`: many seeds, each a storm of its own; stops at the first broken promise."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from tests.chaos.forms import Form, by_command, by_engine
+from tests.chaos.ledgers import PostgreSql, postgresql
+from tests.chaos.processes import Systems, some_cabinets
+from tests.chaos.promises import States, broken, states_of
+from tests.chaos.storm import Strikes, storm
+
+OFTEN = [Strikes.RUN, Strikes.RUN, Strikes.FAULTS, Strikes.FAULTS, Strikes.SANDBOX]
+
+
+@dataclass(frozen=True)
+class Way:
+    form: Form
+    on_postgresql: int
+    """Every how many seeds the ledger is there."""
+    may_strike: Sequence[Strikes]
+
+
+WAYS = {
+    "engine": Way(by_engine, 5, OFTEN),
+    "prefect": Way(by_command, 2, [*OFTEN, Strikes.COCKPIT, Strikes.COCKPIT]),
+}
+
+
+@dataclass(frozen=True)
+class Calm:
+    """What a wave comes to that nobody disturbs."""
+
+    states: States
+    road: int
+    """How many writes it takes."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What became of one seed."""
+
+    seed: int
+    where: str
+    runs: int
+    strikes: Counter[Strikes]
+    seconds: float
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        struck = ", ".join(f"{strikes} {count}" for strikes, count in sorted(self.strikes.items()))
+        told = f"seed {self.seed}: {self.runs} runs, ledger on {self.where}, {self.seconds:.1f} s; struck: {struck}"
+        return "\n".join((told, *(f"  BROKEN: {problem}" for problem in self.problems)))
+
+
+def main() -> int:
+    given = _parser().parse_args()
+    way, wave, began = WAYS[given.way], some_cabinets(given.cabinets), time.monotonic()
+    seeds = [given.seed] if given.seed is not None else range(given.seeds)
+    struck, done = Counter[Strikes](), 0
+    with postgresql() as server:
+        if isinstance(server, str):
+            say(f"Every ledger is on SQLite, as there is no PostgreSQL: {server}.")
+        calm = undisturbed(len(wave))
+        for told in some_at_once(lambda seed: survived(seed, way, len(wave), server, calm), seeds, given.together):
+            say(str(told))
+            if told.problems:
+                say(f"This seed alone: python -m tests.chaos {given.way} --cabinets {len(wave)} --seed {told.seed}")
+                return 1
+            done += 1
+            struck += told.strikes
+    counts = ", ".join(f"{strikes} {count}" for strikes, count in sorted(struck.items()))
+    say(
+        f"{done} seeds × {len(wave)} cabinets ({given.way}) in {time.monotonic() - began:.0f} s: every promise kept. Struck: {counts}."
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("way", choices=WAYS, help="the engine by itself, or `bascule run`")
+    parser.add_argument("--seeds", type=int, default=100, help="how many, from 0 on")
+    parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--cabinets", type=int, default=40)
+    parser.add_argument("--together", type=int, default=1, help="seeds at once")
+    return parser
+
+
+def undisturbed(count: int) -> Calm:
+    folder = Path(tempfile.mkdtemp(prefix="bascule-calm-"))
+    systems = Systems(folder, some_cabinets(count), honour_keys=False)
+    ordeal = by_engine(folder, systems, f"sqlite:///{folder / 'ledger.db'}")
+    with ordeal.under_way():
+        ordeal.end_in_calm()
+        calm = Calm(states_of(systems), systems.written())
+        problems = [*ordeal.problems, *broken(ordeal.ledger_url, systems, calm.states)]
+    assert not problems, "\n".join((f"a wave that nobody disturbed went wrong, see {folder}:", *problems))
+    shutil.rmtree(folder)
+    return calm
+
+
+def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Calm) -> Told:
+    """What it leaves behind is kept where a promise was broken."""
+    began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix=f"bascule-chaos-{seed}-"))
+    to_cut = server if isinstance(server, PostgreSql) and seed % way.on_postgresql == way.on_postgresql - 1 else None
+    weather = storm(seed, may_strike=[*way.may_strike, *([Strikes.LEDGER] * 3 if to_cut else [])])
+    (folder / "storm.txt").write_text("\n".join(map(str, weather.gusts)), encoding="utf-8")
+    ledger_url = to_cut.new_ledger() if to_cut else f"sqlite:///{folder / 'ledger.db'}"
+    systems = Systems(folder, some_cabinets(count), weather.honour_keys)
+    ordeal = way.form(folder, systems, ledger_url)
+    if to_cut:
+        ordeal.cut_ledger = lambda: to_cut.cut(ledger_url, weather.chance)
+    try:
+        with ordeal.under_way():
+            for gust in weather.gusts:
+                ordeal.meet(gust, calm.road)
+            ordeal.end_in_calm()
+            ordeal.problems += broken(ledger_url, systems, calm.states)
+    except Exception as trouble:  # noqa: BLE001  # told with the seed that met it
+        ordeal.problems.append(f"{type(trouble).__name__}: {trouble}")
+    if ordeal.problems:
+        ordeal.problems.append(f"logs, ledger and the systems' state are kept: {folder} {ledger_url}")
+    else:
+        ordeal.kill_cockpit()
+        shutil.rmtree(folder)
+        if to_cut:
+            to_cut.drop(ledger_url)
+    where = "PostgreSQL" if to_cut else "SQLite"
+    return Told(seed, where, ordeal.runs, ordeal.strikes, time.monotonic() - began, tuple(ordeal.problems))
+
+
+def some_at_once(survive: Callable[[int], Told], seeds: Iterable[int], together: int) -> Iterator[Told]:
+    """As each comes to its end. Who stops listening still waits for those that have begun."""
+    waiting = iter(seeds)
+    with ThreadPoolExecutor(together) as pool:
+        begun: set[Future[Told]] = {pool.submit(survive, seed) for seed in islice(waiting, together)}
+        while begun:
+            ended, begun = wait(begun, return_when=FIRST_COMPLETED)
+            for one in ended:
+                yield one.result()
+            begun |= {pool.submit(survive, seed) for seed in islice(waiting, len(ended))}
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

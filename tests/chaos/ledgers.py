@@ -1,0 +1,53 @@
+"""Ledgers on a throw-away PostgreSQL, whose connections may be cut."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from tests import databases
+
+
+@dataclass
+class PostgreSql:
+    server: Engine
+
+    def new_ledger(self) -> str:
+        """The URL of an empty database."""
+        name = f"bascule_{uuid4().hex}"
+        with self.server.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        return self.server.url.set(database=name).render_as_string(hide_password=False)
+
+    def cut(self, ledger_url: str, chance: random.Random) -> None:
+        """Ends one connection to a ledger, or all."""
+        of_the_ledger = text(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'bascule' AND datname = :name ORDER BY pid"
+        )
+        with self.server.connect() as connection:
+            pids = connection.scalars(of_the_ledger, {"name": make_url(ledger_url).database}).all()
+            for pid in [chance.choice(pids)] if pids and chance.random() < 0.5 else pids:
+                connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+
+    def drop(self, ledger_url: str) -> None:
+        with self.server.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {make_url(ledger_url).database} WITH (FORCE)")
+
+
+@contextmanager
+def postgresql() -> Iterator[PostgreSql | str]:
+    """A server, or why there is none."""
+    named = os.environ.get(databases.POSTGRESQL_URL)
+    with ExitStack() as stack:
+        if not named and (why_not := databases.missing()):
+            yield why_not
+            return
+        server = create_engine(named or stack.enter_context(databases.started()), isolation_level="AUTOCOMMIT")
+        stack.callback(server.dispose)
+        yield PostgreSql(server)
