@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,8 @@ import typer
 from console.telling import say, say_connectors, say_where
 
 if TYPE_CHECKING:
+    from bascule.engine.foresee import Foreseen
+    from bascule.ledger import Ledger
     from config.settings import Settings
     from console.progress import Progress
     from flows.preparing import Asked, Prepared
@@ -23,6 +25,9 @@ Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what each cabinet's open steps would do; write nothing.")]
 Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
 Concurrency = Annotated[int | None, typer.Option("--concurrency", min=1, help="Cabinets at once.")]
+AnyHour = Annotated[
+    bool, typer.Option("--any-hour", help="Outside window and blackout too; needs --because, which is recorded.")
+]
 IgnoreUnsupported = Annotated[
     bool,
     typer.Option("--ignore-unsupported", help="Run although the wave has settings that this version does not enforce."),
@@ -46,6 +51,7 @@ def run(
     dry_run: DryRun = False,
     ignore_unsupported: IgnoreUnsupported = False,
     because: Because = "",
+    any_hour: AnyHour = False,
     json: Json = False,
     environment: Environment = None,
 ) -> None:
@@ -64,6 +70,7 @@ def run(
         concurrency=concurrency,
         ignore_unsupported=ignore_unsupported,
         because=because,
+        any_hour=any_hour,
     )
     raise typer.Exit(carry_out(asked, environment=environment, dry_run=dry_run, as_json=json))
 
@@ -92,6 +99,7 @@ def rerun(
     concurrency: Concurrency = None,
     dry_run: DryRun = False,
     ignore_unsupported: IgnoreUnsupported = False,
+    any_hour: AnyHour = False,
     json: Json = False,
     environment: Environment = None,
 ) -> None:
@@ -116,6 +124,7 @@ def rerun(
         concurrency=concurrency,
         ignore_unsupported=ignore_unsupported,
         because=because,
+        any_hour=any_hour,
     )
     if only is not None and not asked.only:
         raise NotReady("--only names nothing", remedy="give words, for example --only failed,blocked")
@@ -187,32 +196,33 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
     return _run_flow(asked, settings, environment, as_json=as_json)
 
 
-async def _foresee(prepared: Prepared, settings: Settings, ledger: Any, *, as_json: bool) -> int:
-    from bascule.engine.foresee import foresee
+async def _foresee(prepared: Prepared, settings: Settings, ledger: Ledger, *, as_json: bool) -> int:
+    from bascule.engine.foresee import foresee_all
     from config.wiring import run_on
     from console.telling import print_json
 
     histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
-    told = []
-    async with run_on(settings, ledger, wave=prepared.wave, window=prepared.window) as run:
-        for cabinet in prepared.cabinets:
-            steps = await foresee(run, cabinet, histories[cabinet.code])
-            told.append(
-                {
-                    "code": cabinet.code,
-                    "steps": [{"step": s.step, "does": list(s.does), "because": s.because} for s in steps],
-                }
-            )
-            if not as_json:
-                say_foreseen(cabinet.code, steps)
-    if as_json:
-        print_json({"wave": prepared.wave, "dry_run": True, "cabinets": told})
-    else:
+    async with run_on(settings, ledger, wave=prepared.wave, rules=prepared.rules) as run:
+        foreseen = await foresee_all(run, prepared.cabinets, histories, at_once=prepared.rules.slots)
+    if not as_json:
+        for code, foresight in foreseen.items():
+            say_foreseen(code, foresight.until_stop)
         say("Dry run: nothing was written, neither to a system nor to the ledger.")
+        return 0
+    told = [
+        {
+            "code": code,
+            "steps": [
+                {"step": step.step, "does": list(step.does), "because": step.because} for step in foresight.until_stop
+            ],
+        }
+        for code, foresight in foreseen.items()
+    ]
+    print_json({"wave": prepared.wave, "dry_run": True, "cabinets": told})
     return 0
 
 
-def say_foreseen(code: str, steps: Any) -> None:
+def say_foreseen(code: str, steps: Sequence[Foreseen]) -> None:
     typer.echo(code if steps else f"{code}: every step is proven")
     for step in steps:
         does = f"would send {', '.join(step.does)}" if step.does else ""
@@ -290,6 +300,8 @@ def _parameters(asked: Asked, environment: str | None) -> dict[str, Any]:
         "concurrency": asked.concurrency,
         "ignore_unsupported": asked.ignore_unsupported,
         "because": asked.because,
+        "any_hour": asked.any_hour,
+        "plan": asked.plan,
         "environment": environment,
     }
 

@@ -49,6 +49,8 @@ class Asked:
     because: str = ""
     any_hour: bool = False
     """Outside window and blackout too: a person takes that upon themselves, and says why."""
+    plan: str = ""
+    """The hash of the plan that is applied, if one is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,7 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
             "selected": [cabinet.code for cabinet in cabinets] if asked.rerun else "all",
             "ignored": list(ignored),
             "any_hour": asked.any_hour,
+            **({"plan": asked.plan} if asked.plan else {}),
         },
     )
 

@@ -38,6 +38,7 @@ async def migrate_wave(
     ignore_unsupported: bool = False,
     because: str = "",
     any_hour: bool = False,
+    plan: str = "",
     environment: str | None = None,
 ) -> State[Any]:
     """Takes a wave's cabinets through the procedure, doing what is not yet proven done.
@@ -55,6 +56,7 @@ async def migrate_wave(
         ignore_unsupported: run although the wave has settings that this version does not enforce.
         because: why; kept in the ledger.
         any_hour: outside window and blackout too; needs a reason.
+        plan: the hash of the plan that is applied, if one is; kept in the ledger.
         environment: sandbox, production, or the path of a TOML file.
     """
     settings = read_settings(environment)
@@ -71,6 +73,7 @@ async def migrate_wave(
         ignore_unsupported=ignore_unsupported,
         because=because,
         any_hour=any_hour,
+        plan=plan,
     )
     watch = watching()
     before = brake.started

@@ -1,0 +1,352 @@
+"""Draws a wave's plan up, and holds one that is applied against what it stands on. Reads; writes to no system and no ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bascule import procedure
+from bascule.connectors.operator.sittings import MINUTES
+from bascule.engine.foresee import Foreseen, Foresight, dossiers_told, foresee_all
+from bascule.inventory.reading import said
+from bascule.ledger import EntryKind, Ledger
+from bascule.model import Cabinet
+from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Condition, Step, step_named
+from bascule.reports.past import Took, took
+from bascule.waves.breaker import bound_of_failures
+from bascule.waves.calendars import read_calendars
+from bascule.waves.forecast import Forecast, forecast
+from bascule.waves.gate import shut_by
+from bascule.waves.governor import Rules
+from bascule.waves.plan import (
+    AskedFor,
+    Estimate,
+    Hours,
+    Plan,
+    PlannedCabinet,
+    PlannedStep,
+    PlannedWrite,
+    digest,
+    digests,
+    fingerprints,
+    key_here,
+    masked,
+    of_ledger,
+    require_unchanged,
+    sealed,
+)
+from bascule.waves.ramp import stages
+from bascule.waves.when import may_begin_with
+from config.settings import ExpectedSettings, Settings
+from config.wiring import current_user, run_on
+from flows.preparing import Asked, Prepared
+
+SECRET = frozenset({"ledger_url", "client_secret", "password", "webhooks"})
+"""Settings that are kept out of plans. Which ledger it is, is told apart from them."""
+
+SECTION = (LOCK_OUT, SYNCHRONISE, REOPEN)
+
+
+async def draw_up(
+    asked: Asked, prepared: Prepared, settings: Settings, ledger: Ledger, *, environment: str, now: datetime
+) -> Plan:
+    """Reads the cabinets' systems, as many at once as the wave has slots."""
+    rules = prepared.rules
+    histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
+    async with run_on(settings, ledger, wave=prepared.wave, rules=rules) as run:
+        foreseen = await foresee_all(run, prepared.cabinets, histories, at_once=rules.slots)
+    expecting = Expecting(settings.expected, past_of(ledger, settings.expected))
+    steps = {code: expecting.steps(foresight) for code, foresight in foreseen.items()}
+    sections = {code: section(told) for code, told in steps.items()}
+    rules = replace(rules, cabinets=tuple(replace(one, expected=sections[one.code]) for one in rules.cabinets))
+    done = {code for code, foresight in foreseen.items() if not foresight.steps}
+    usual = forecast(rules, {code: in_flight(told, slow=False) for code, told in steps.items()}, now, done=done)
+    slow = forecast(rules, {code: in_flight(told, slow=True) for code, told in steps.items()}, now, done=done)
+    sizes = stages(rules.settings.ramp, len(rules.cabinets))
+    stage_of = [number for number, size in enumerate(sizes, start=1) for _ in range(size)]
+    planned = [
+        _planned(cabinet, stage, foreseen[cabinet.code], steps[cabinet.code], rules, usual, expecting, now)
+        for cabinet, stage in zip(prepared.cabinets, stage_of, strict=True)
+    ]
+    begins = {code: usual.begins.get(code, datetime.max.replace(tzinfo=UTC)) for code in foreseen}
+    address, first_run = identity_of(ledger)
+    prints = fingerprints(stands_on(asked, prepared, settings), first_run or address)
+    return sealed(
+        Plan(
+            bascule=version("bascule"),
+            wave=prepared.wave,
+            drawn_up_at=now,
+            by=current_user(),
+            asked=_asked_for(asked, environment),
+            ledger=of_ledger(address, first_run),
+            slots=rules.slots,
+            stages=sizes,
+            may_fail=bound_of_failures(rules.settings.breaker, rules.slots, planned=len(rules.cabinets)),
+            settings=rules.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            estimate=Estimate(
+                begins=_utc(min(usual.begins.values(), default=None)), ends=_utc(usual.end), ends_if_slow=_utc(slow.end)
+            ),
+            not_known=tuple(_not_known(rules, planned, usual)),
+            # Sorting keeps the wave's order among those that begin together.
+            cabinets=tuple(sorted(planned, key=lambda one: (one.stage, begins[one.code]))),
+            digests=digests(prints),
+            digest=digest(prints),
+            fingerprints=prints,
+        )
+    )
+
+
+def asked_by(plan: Plan, because: str) -> Asked:
+    """What `run` is asked when the plan is applied."""
+    told = plan.asked
+    return Asked(
+        wave=plan.wave,
+        inventory=Path(told.inventory),
+        waves=Path(told.waves) if told.waves else None,
+        users=Path(told.users) if told.users else None,
+        assignments=Path(told.assignments) if told.assignments else None,
+        concurrency=told.concurrency,
+        ignore_unsupported=told.ignore_unsupported,
+        because=because,
+        plan=plan.hash,
+    )
+
+
+def require_current(plan: Plan, asked: Asked, prepared: Prepared, settings: Settings, ledger: Ledger) -> None:
+    """Raises PlanOfAnotherLedger, or PlanOutdated, which names what has changed."""
+    key = key_here(plan.ledger, *identity_of(ledger))
+    require_unchanged(plan, fingerprints(stands_on(asked, prepared, settings), key))
+
+
+# What a plan stands on
+
+
+def stands_on(asked: Asked, prepared: Prepared, settings: Settings) -> dict[str, dict[str, object]]:
+    of_wave = prepared.rules.settings
+    calendars = read_calendars(of_wave.blackout, beside=asked.waves or asked.inventory)
+    return {
+        "inventory": {f"{one.code} {field}": told for one in prepared.planned for field, told in said(one).items()},
+        "wave": {
+            **of_wave.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            **{
+                f"blackout {name}": [str(closed) for closed in calendar.closed]
+                for name, calendar in zip(of_wave.blackout, calendars, strict=True)
+            },
+            "slots": prepared.rules.slots,
+        },
+        "procedure": {"version": version("bascule"), **{step.name: _as_declared(step) for step in PROCEDURE}},
+        "configuration": dict(_flat(settings.model_dump(mode="json", exclude={"ledger_url"}))),
+    }
+
+
+def identity_of(ledger: Ledger) -> tuple[str, str | None]:
+    """The ledger's address, without who uses it, and the hash of its first run; None if it has seen none."""
+    scheme, _, place = ledger.url.partition("://")
+    place = place.rpartition("@")[2]
+    if scheme.startswith("sqlite"):
+        place = str(Path(re.sub(r"^/", "", place)).resolve())
+    first = min(ledger.of_kinds([EntryKind.RUN_BEGAN]), key=lambda entry: (entry.at, entry.hash), default=None)
+    return f"{scheme.partition('+')[0]}://{place}", first.hash if first else None
+
+
+def _as_declared(step: Step) -> list[object]:
+    return [
+        step.kind,
+        step.irreversible,
+        step.after,
+        [_name_of(condition) for condition in step.requires],
+        [[act.verb, _name_of(act.unless)] for act in step.acts],
+        [_name_of(condition) for condition in step.ensures],
+        step.lasts,
+    ]
+
+
+def _name_of(condition: Condition) -> str:
+    """The name under which the procedure has it; empty for one that stands in a step only."""
+    return next((name for name, value in vars(procedure).items() if value is condition), "")
+
+
+def _flat(told: Mapping[str, Any], before: str = "") -> list[tuple[str, object]]:
+    flat: list[tuple[str, object]] = []
+    for name, value in told.items():
+        if isinstance(value, dict):
+            flat += _flat(value, f"{before}{name}.")
+        elif name not in SECRET:
+            flat.append((f"{before}{name}", value))
+    return flat
+
+
+# How long it takes
+
+
+def past_of(ledger: Ledger, expected: ExpectedSettings) -> dict[tuple[str, str], Took]:
+    """What past waves tell, whichever they were."""
+    entries = ledger.of_kinds([EntryKind.INTENT, EntryKind.PROOF])
+    by_code = {code: list(told) for code, told in groupby(entries, key=lambda entry: entry.cabinet)}
+    sizes = {code: size for code, told in by_code.items() if (size := size_of(dossiers_told(told), expected))}
+    return took(entries, sizes)
+
+
+def size_of(dossiers: int | None, expected: ExpectedSettings) -> str | None:
+    if dossiers is None:
+        return None
+    if dossiers >= expected.large_from:
+        return "large"
+    return "medium" if dossiers >= expected.medium_from else "small"
+
+
+@dataclass(frozen=True)
+class Expecting:
+    """How long steps are expected to take: from past waves where they tell enough, else from the configuration."""
+
+    expected: ExpectedSettings
+    past: Mapping[tuple[str, str], Took]
+
+    def steps(self, foresight: Foresight) -> tuple[PlannedStep, ...]:
+        size = self.size(foresight)
+        return tuple(self._step(foreseen, size) for foreseen in foresight.steps)
+
+    def size(self, foresight: Foresight) -> str | None:
+        return size_of(foresight.dossiers, self.expected)
+
+    def _step(self, foreseen: Foreseen, size: str | None) -> PlannedStep:
+        step = step_named(foreseen.step)
+        p50, p90, told_by = self._takes(step, foreseen, size)
+        return PlannedStep(
+            step=step.name,
+            kind=step.kind,
+            irreversible=step.irreversible,
+            writes=tuple(
+                PlannedWrite(verb=write.verb, system=write.system, payload=masked(write.payload), asked=write.asked)
+                for write in foreseen.writes
+            ),
+            because=foreseen.because,
+            stops=foreseen.stops,
+            p50=p50,
+            p90=p90,
+            told_by=told_by,
+        )
+
+    def _takes(self, step: Step, foreseen: Foreseen, size: str | None) -> tuple[float | None, float | None, str]:
+        asked = [write for write in foreseen.writes if write.asked]
+        if asked:
+            return 60.0 * sum(MINUTES[write.verb] for write in asked), None, "our estimate of a person's work"
+        if not foreseen.writes:
+            return (None, None, "nobody knows") if step.patience else (0.0, 0.0, "reads only")
+        if size and (past := self.past.get((size, step.name))):
+            return past.p50, past.p90, f"past waves ({past.cabinets} {size} cabinets)"
+        if step.name == SYNCHRONISE:
+            spread = getattr(self.expected, size or "medium")
+            return spread.p50, spread.p90, f"configuration ({size or 'size unknown, as medium'})"
+        count = len(foreseen.writes)
+        return count * self.expected.write.p50, count * self.expected.write.p90, "configuration"
+
+
+def in_flight(steps: Sequence[PlannedStep], *, slow: bool) -> timedelta:
+    """How long a cabinet holds a slot. While a person is asked, it holds none."""
+    seconds = ((step.p90 if slow else step.p50) or 0.0 for step in steps if not _is_asked(step))
+    return timedelta(seconds=sum(seconds))
+
+
+def section(steps: Sequence[PlannedStep]) -> timedelta:
+    """From lock-out to reopen, in nine of ten cases; nothing where it is done, or is agreed with people."""
+    return timedelta(seconds=sum(step.p90 or 0.0 for step in steps if step.step in SECTION))
+
+
+def _is_asked(step: PlannedStep) -> bool:
+    return any(write.asked for write in step.writes)
+
+
+# One cabinet
+
+
+def _planned(
+    cabinet: Cabinet,
+    stage: int,
+    foresight: Foresight,
+    steps: tuple[PlannedStep, ...],
+    rules: Rules,
+    usual: Forecast,
+    expecting: Expecting,
+    now: datetime,
+) -> PlannedCabinet:
+    zone = ZoneInfo(cabinet.timezone)
+    takes = section(steps)
+    opened = may_begin_with(takes, rules.settings, rules.blackouts, zone, now)
+    last = opened.last_safe_start(takes)
+
+    def local(at: datetime | None) -> str | None:
+        return at.astimezone(zone).isoformat(timespec="minutes") if at else None
+
+    return PlannedCabinet(
+        code=cabinet.code,
+        stage=stage,
+        timezone=cabinet.timezone,
+        site=cabinet.site,
+        size=expecting.size(foresight),
+        dossiers=foresight.dossiers,
+        hours=Hours(opens=local(opened.at), closes=local(opened.closes), last_safe_start=local(last), why=opened.why),
+        fits=opened.at is not None,
+        begins=local(usual.begins.get(cabinet.code)),
+        ends=local(usual.ends.get(cabinet.code)),
+        proven=foresight.proven,
+        steps=steps,
+    )
+
+
+def _not_known(rules: Rules, planned: Sequence[PlannedCabinet], usual: Forecast) -> list[str]:
+    steps = [(cabinet.code, step) for cabinet in planned for step in cabinet.steps]
+    unread = [code for code, step in steps if step.because.startswith("cannot be observed")]
+    asked = [code for code, step in steps if _is_asked(step)]
+    stopped = [code for code, step in steps if step.stops and code not in unread and not _is_asked(step)]
+    unsized = [cabinet.code for cabinet in planned if cabinet.size is None]
+    said = []
+    if unread:
+        said.append(f"what stands in the systems of {_some(unread)}: they cannot be read")
+    if stopped:
+        said.append(f"when what stops {_some(stopped)} is mended: the estimate takes it that it is")
+    if asked:
+        said.append(
+            f"when people answer: {len(asked)} steps are asked of them, and the estimate takes it that they answer at once"
+        )
+    if unsized:
+        said.append(f"how large {_some(unsized)} are: they are taken for medium")
+    if any(step.told_by == "nobody knows" for _, step in steps):
+        said.append(
+            "how long Sage takes to validate an AdminSage and to prepare a workspace: the estimate leaves it out"
+        )
+    if any(step.step == SYNCHRONISE and step.told_by.startswith("configuration") for _, step in steps):
+        said.append("how long a synchronisation takes: no past wave tells enough, so the configuration's guess is used")
+    if rules.settings.requires and (why := shut_by(rules.settings.requires, rules.required or {})):
+        said.append(f"when the wave may begin: {why}")
+    said += [f"when {code} can be moved: {why}" for code, why in sorted(usual.never.items())]
+    return said
+
+
+def _some(codes: Sequence[str]) -> str:
+    each = list(dict.fromkeys(codes))
+    return ", ".join(each[:5]) + (f" and {len(each) - 5} more" if len(each) > 5 else "")
+
+
+def _asked_for(asked: Asked, environment: str) -> AskedFor:
+    assert asked.inventory is not None, "a plan is drawn up from an inventory"
+    return AskedFor(
+        inventory=str(asked.inventory),
+        waves=str(asked.waves) if asked.waves else None,
+        users=str(asked.users) if asked.users else None,
+        assignments=str(asked.assignments) if asked.assignments else None,
+        concurrency=asked.concurrency,
+        ignore_unsupported=asked.ignore_unsupported,
+        environment=environment,
+    )
+
+
+def _utc(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="minutes") if at else None
