@@ -31,7 +31,13 @@ ONE_TIME = tuple(act.verb for step in PROCEDURE if step.kind is Kind.ONCE or ste
 """The writes that nobody may ever repeat blindly."""
 
 PACE = Pace(
-    act_timeout=10, settle=2, poll=0.1, patience_at_most=20, target_within=5, retry=RetryPolicy(attempts=6, first=0.2)
+    look=0.1,
+    act_timeout=10,
+    settle=2,
+    poll=0.1,
+    patience_at_most=20,
+    target_within=5,
+    retry=RetryPolicy(attempts=6, first=0.2),
 )
 """In the stage's seconds, which cost nothing."""
 

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from bascule.engine.commanding import running
 from bascule.engine.decisions import Standing, proven, standing_in
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate, pay_back
@@ -30,9 +31,6 @@ from bascule.waves.order import Planned
 log = logging.getLogger("bascule.engine")
 
 Migrate = Callable[[Run, Cabinet], Awaitable[Standing]]
-
-LOOK = 2.0
-"""Seconds between two looks at what people and other processes have written."""
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far the clocks of two machines of a team may be apart."""
@@ -75,6 +73,7 @@ async def conduct(
     rules = rules or Rules(settings=WaveSettings(), cabinets=tuple(planned(one) for one in cabinets), slots=slots)
     conductor = _Conductor(run, cabinets, rules, migrate, on_standing)
     run.heads = {code: seq for code, (seq, _) in run.ledger.heads([run_chain(run), *conductor.cabinets]).items()}
+    run.heads[run_chain(run)] = _began_at(run) or run.heads.get(run_chain(run), 0)
     for cabinet, standing in already_standing(run, cabinets, procedure):
         if standing is not None:
             conductor.settle(cabinet.code, standing)
@@ -95,6 +94,12 @@ def planned(cabinet: Cabinet, *, expected: timedelta = timedelta()) -> Planned:
 def run_chain(run: Run) -> str:
     """The chain of what concerns a whole wave."""
     return f"@{run.wave}"
+
+
+def _began_at(run: Run) -> int:
+    """The place of this run's beginning in its wave's chain: what people told the wave before was for others."""
+    began = (entry.seq for entry in run.ledger.of_wave(run.wave, [EntryKind.RUN_BEGAN]) if entry.run == run.id)
+    return max(began, default=0)
 
 
 class _Conductor:
@@ -119,7 +124,10 @@ class _Conductor:
         """Cabinets that another process is at work on, and what it is."""
         self._commands: dict[int, Command] = {}
         """By their place in the wave's chain."""
-        self._said: Stop | None = None
+        self._lanes = 1
+        """Runs at work on this wave, ours among them: they share its slots."""
+        self._said: tuple[Stop | None, int] = (None, 0)
+        """What was last told: what stops the wave, and up to which command."""
         self._since = run.clock() - CLOCKS_DIFFER
         self._looked_at: float | None = None
         self._alone_since: float | None = None
@@ -162,7 +170,8 @@ class _Conductor:
         if isinstance(decision.stops, Told) and decision.stops.command.word is Word.STOP:
             self._run.stop.set()
         if not self._run.stop.is_set():
-            for code in decision.start:
+            free = -(-self._rules.slots // self._lanes) - len(self._at_work)
+            for code in decision.start[: max(0, free)]:
                 self._start(code)
         if self._at_work:
             await self._wait(decision)
@@ -171,7 +180,7 @@ class _Conductor:
             self._conducted.stop = decision.stops if self._to_start() else None
             return False
         # Others are at work on what is left, or hold the slots; or a person told the wave to pause.
-        await self._run.pause(LOOK)
+        await self._run.pause(self._run.pace.look)
         return True
 
     def _has_ended_before_its_end(self, decision: Decision) -> bool:
@@ -225,7 +234,7 @@ class _Conductor:
 
     async def _wait(self, decision: Decision) -> None:
         """Until a cabinet ends, or it is time to look."""
-        ended, _ = await asyncio.wait(self._at_work, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(self._at_work, timeout=self._run.pace.look, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             del self._at_work[task]
             task.result()
@@ -235,7 +244,7 @@ class _Conductor:
     async def _look(self) -> None:
         """At most once in a while: what people told this wave, and what other processes make of its cabinets."""
         loop = asyncio.get_running_loop()
-        if self._looked_at is not None and self._at_work and loop.time() - self._looked_at < LOOK:
+        if self._looked_at is not None and self._at_work and loop.time() - self._looked_at < self._run.pace.look:
             return
         self._looked_at = loop.time()
         kinds = (EntryKind.BEGAN, EntryKind.ENDED, EntryKind.COMMAND)
@@ -243,6 +252,7 @@ class _Conductor:
         for entry in written:
             if entry.seq > self._run.heads.get(entry.cabinet, 0):
                 self._take_note(entry)
+        self._lanes = max(1, len(await asyncio.to_thread(running, self._run.ledger, self._run.wave)))
         if self._elsewhere:
             at_work = await asyncio.to_thread(self._run.ledger.at_work)
             self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}
@@ -263,9 +273,10 @@ class _Conductor:
 
     async def _tell(self, decision: Decision) -> None:
         """Into the wave's chain: what a person's word did, and why nothing more starts."""
-        if decision.stops == self._said:
+        answered = max(self._commands, default=0)
+        if (decision.stops, answered) == self._said:
             return
-        self._said = decision.stops
+        self._said = (decision.stops, answered)
         in_flight, left = len(self._at_work), len(self._to_start())
         if decision.stops is None:
             told = f"the wave goes on: {in_flight} in flight, {left} still to start"
@@ -273,7 +284,6 @@ class _Conductor:
             goes_on = "go on" if len(decision.finish_step) < in_flight else "finish their step"
             told = f"{decision.stops.why}; {in_flight} in flight {goes_on}, {left} are not started"
         log.warning("wave %s: %s", self._run.wave, told)
-        answered = max(self._commands, default=0)
         evidence: dict[str, Any] = {
             "governs": type(decision.stops).__name__ if decision.stops else None,
             "answers": answered,

@@ -26,7 +26,7 @@ async def begin(run: Run, cabinets: Sequence[Cabinet], evidence: Mapping[str, An
             wave=run.wave,
             run=run.id,
             reason=because,
-            evidence=evidence,
+            evidence={**evidence, "process": asdict(run.owner)},
         )
     ]
     planned = {entry.cabinet: entry.evidence.get("row") for entry in run.ledger.of_wave(run.wave, [EntryKind.PLANNED])}

@@ -26,6 +26,8 @@ class Pace:
     act_timeout: float = 30.0
     settle: float = 30.0
     """How long after silence a remote is asked whether it ever received the request."""
+    look: float = 2.0
+    """Between two looks at what people, and other processes, have written of the wave."""
     poll: float = 5.0
     """Between two looks at a long operation, and at what time will change."""
     patience_at_most: float = 900.0

@@ -6,7 +6,7 @@ from bascule.ledger.ledger import Ledger, StoredInventory
 from bascule.ledger.lock_outs import LockOut
 from bascule.ledger.orders import KINDS as ORDER_KINDS
 from bascule.ledger.orders import Desk, NotAccepted, orders_of
-from bascule.ledger.owners import Owner, this_process
+from bascule.ledger.owners import Owner, is_provably_dead, this_process
 
 __all__ = [
     "HEARTBEAT_SECONDS",
@@ -21,6 +21,7 @@ __all__ = [
     "Owner",
     "StoredInventory",
     "first_broken",
+    "is_provably_dead",
     "orders_of",
     "this_process",
 ]

@@ -122,6 +122,13 @@ def status_of(ledger: Ledger, wave: str) -> WaveStatus:
     return WaveStatus(wave=wave, planned=len(planned), cabinets=cabinets)
 
 
+def known_wave(ledger: Ledger, wave: str) -> None:
+    """Raises NoSuchWave, with the one that was perhaps meant."""
+    known = ledger.waves()
+    if wave not in known:
+        raise _no_such_wave(wave, known)
+
+
 def wave_table(status: WaveStatus, limit: int = 200) -> list[dict[str, Any]]:
     """For Prefect's pages: the totals, then who needs somebody, worst first, at most `limit` of them."""
     needing = needing_somebody(status)

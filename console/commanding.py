@@ -1,0 +1,86 @@
+"""The words for a running wave, from another terminal: pause, drain, resume, stop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from console.telling import say, say_where
+
+Wave = Annotated[
+    str | None, typer.Option("--wave", "-w", help="The wave, as the ledger knows it; left out: the only one at work.")
+]
+By = Annotated[str | None, typer.Option("--by", help="Who says so; left out: who is at the keyboard.")]
+Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (pause, drain, resume, stop):
+        app.command()(command)
+
+
+def pause(wave: Wave = None, by: By = None, because: Because = "", environment: Environment = None) -> None:
+    """Start no more cabinets of a running wave. Those in flight go on to their end; the run waits for `bascule resume`.
+
+    Example: bascule pause --wave pilot
+    """
+    _tell("pause", wave, by, because, environment)
+
+
+def drain(wave: Wave = None, by: By = None, because: Because = "", environment: Environment = None) -> None:
+    """Let each cabinet in flight end its step (a guarded section: up to the reopen), start nothing more, and end the run.
+
+    Example: bascule drain --wave pilot
+    """
+    _tell("drain", wave, by, because, environment)
+
+
+def resume(wave: Wave = None, by: By = None, because: Because = "", environment: Environment = None) -> None:
+    """Take back `pause`. With a reason, also accept what went wrong until now, so that breaker and ramp go on.
+
+    Example: bascule resume --wave pilot --because "the three failures are the same wrong setting, mended"
+    """
+    _tell("resume", wave, by, because, environment)
+
+
+def stop(wave: Wave = None, by: By = None, because: Because = "", environment: Environment = None) -> None:
+    """End a running wave as soon as is safe: as Ctrl-C does. A synchronisation that runs is left running, and watched by the next run.
+
+    Example: bascule stop --wave pilot --because "Sage announces maintenance"
+    """
+    _tell("stop", wave, by, because, environment)
+
+
+def _tell(word: str, wave: str | None, by: str | None, because: str, environment: str | None) -> None:
+    from bascule.engine.commanding import command, running
+    from bascule.errors import BasculeError
+    from bascule.reports.status import known_wave
+    from bascule.waves.governor import Word
+    from config.settings import read_settings
+    from config.wiring import current_user, open_ledger
+
+    settings = read_settings(environment)
+    say_where(settings)
+    with open_ledger(settings) as ledger:
+        at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name))}
+        if wave is None and len(at_work) == 1:
+            (wave,) = at_work
+        if wave is None:
+            told = f"{len(at_work)} waves are at work: {', '.join(at_work)}" if at_work else "No wave is at work"
+            raise BasculeError(told, remedy="say which with --wave; see: bascule status --wave W")
+        known_wave(ledger, wave)
+        if wave not in at_work:
+            raise BasculeError(
+                f"No run is at work on wave {wave}: there is nothing to {word}",
+                remedy=f"bascule status --wave {wave}; to go on with what is left: bascule rerun --wave {wave}",
+            )
+        answer = asyncio.run(command(ledger, wave=wave, word=Word(word), by=by or current_user(), because=because))
+    if answer.by_run is None:
+        say(f"warning: {answer.says}; if it is alive, it takes note within seconds: bascule status --wave {wave}")
+    else:
+        typer.echo(f"Wave {wave}: {answer.says}")
