@@ -63,7 +63,9 @@ def _serve(inventory: Path, scenario: Path | None, port: int, state: Path | None
     from console.sandbox_process import READY, start_sandbox
 
     with start_sandbox(read_inventory(inventory), scenario=scenario, port=port, state=state) as running:
-        signal.signal(signal.SIGTERM, _end)
+        # Ctrl-C too: who is started in the background by a shell inherits that it is ignored.
+        for told in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(told, _end)
         typer.echo(f"{READY}{running.url}")
         say("Ctrl-C ends it.")
         try:

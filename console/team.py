@@ -66,6 +66,7 @@ def worker(url: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(timeout=40)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
 
 
 def _prefect(url: str, *arguments: str) -> None:
