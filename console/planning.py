@@ -133,7 +133,7 @@ def apply(
     drawn_up = read_plan(file)
     asked = asked_by(drawn_up, because)
     settings = read_settings(drawn_up.asked.environment)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, read_only=True) as ledger:
         require_current(drawn_up, asked, prepare(asked, settings, ledger), settings, ledger)
     say(f"The plan of {drawn_up.drawn_up_at:%Y-%m-%d %H:%M} UTC holds: {drawn_up.hash}")
     raise typer.Exit(carry_out(asked, environment=drawn_up.asked.environment, dry_run=False, as_json=json))

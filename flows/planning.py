@@ -36,9 +36,10 @@ from bascule.waves.plan import (
     digest,
     digests,
     fingerprints,
-    key_here,
     masked,
+    masked_text,
     of_ledger,
+    require_same_ledger,
     require_unchanged,
     sealed,
 )
@@ -77,7 +78,7 @@ async def draw_up(
     ]
     begins = {code: usual.begins.get(code, datetime.max.replace(tzinfo=UTC)) for code in foreseen}
     address, first_run = identity_of(ledger)
-    prints = fingerprints(stands_on(asked, prepared, settings), first_run or address)
+    prints = fingerprints(stands_on(asked, prepared, settings), address)
     return sealed(
         Plan(
             bascule=version("bascule"),
@@ -121,8 +122,9 @@ def asked_by(plan: Plan, because: str) -> Asked:
 
 def require_current(plan: Plan, asked: Asked, prepared: Prepared, settings: Settings, ledger: Ledger) -> None:
     """Raises PlanOfAnotherLedger, or PlanOutdated, which names what has changed."""
-    key = key_here(plan.ledger, *identity_of(ledger))
-    require_unchanged(plan, fingerprints(stands_on(asked, prepared, settings), key))
+    address, first_run = identity_of(ledger)
+    require_same_ledger(plan, address, first_run)
+    require_unchanged(plan, fingerprints(stands_on(asked, prepared, settings), address))
 
 
 # What a plan stands on
@@ -139,7 +141,6 @@ def stands_on(asked: Asked, prepared: Prepared, settings: Settings) -> dict[str,
                 f"blackout {name}": [str(closed) for closed in calendar.closed]
                 for name, calendar in zip(of_wave.blackout, calendars, strict=True)
             },
-            "slots": prepared.rules.slots,
         },
         "procedure": {"version": version("bascule"), **{step.name: _as_declared(step) for step in PROCEDURE}},
         "configuration": dict(_flat(settings.model_dump(mode="json", exclude={"ledger_url"}))),
@@ -227,7 +228,7 @@ class Expecting:
                 PlannedWrite(verb=write.verb, system=write.system, payload=masked(write.payload), asked=write.asked)
                 for write in foreseen.writes
             ),
-            because=foreseen.because,
+            because=masked_text(foreseen.because),
             stops=foreseen.stops,
             p50=p50,
             p90=p90,

@@ -23,11 +23,15 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"# Plan of wave {plan.wave}"
     yield ""
     yield f"Drawn up {plan.drawn_up_at:%Y-%m-%d %H:%M} UTC by {plan.by}, with Bascule {plan.bascule}, in the environment {plan.asked.environment}."
-    yield "Nothing was written to draw it up. E-mails, names and SIREN are masked."
+    yield "Nothing was written to draw it up. E-mails, SIREN, and names in what would be written, are masked."
     yield ""
     yield f"- **{len(plan.cabinets)} cabinets**, {plan.slots} at once, in stages of {', '.join(map(str, plan.stages))}"
     yield f"- **{len(writes) - asked} writes** would be sent, **{asked}** asked of people"
-    yield f"- **At most {plan.may_fail}** may fail before the breaker has stopped the wave, those in flight included"
+    has_breaker = "breaker" in plan.settings
+    until = (
+        " before the breaker has stopped the wave, those in flight included" if has_breaker else ": there is no breaker"
+    )
+    yield f"- **At most {plan.may_fail}** may fail{until}"
     yield f"- **Estimated**: begins {_at(estimate.begins)}, ends {_at(estimate.ends)}; {_at(estimate.ends_if_slow)} if everything is slow (P90); in UTC"
     yield "- **Does not fit its hours**: " + (", ".join(late) or "none")
     if plan.settings:

@@ -1,7 +1,7 @@
 """A wave's plan: what would be done, for people to read and sign, and what it stands on, so that a change since shows.
 
-A plan shows no e-mail, no name and no whole SIREN. What it stands on is kept as fingerprints, keyed by its ledger: whoever
-has the plan alone cannot try out what they are fingerprints of.
+A plan shows no whole e-mail, no SIREN, and of the names in what would be written the initials. What it stands on is kept
+as fingerprints, so that what changed can be named without the plan holding it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -213,6 +214,7 @@ def _hash_of(plan: Plan) -> str:
 
 
 def fingerprints(parts: Mapping[str, Mapping[str, object]], key: str) -> dict[str, dict[str, str]]:
+    """Keyed, so that the same value has another fingerprint in another ledger's plans."""
     return {
         part: {
             name: hmac.new(key.encode(), _canonical([part, name, said]), hashlib.sha256).hexdigest()[:16]
@@ -230,17 +232,14 @@ def digest(prints: Fingerprints) -> str:
     return _sha256(digests(prints))
 
 
-def key_here(drawn_up_on: OfLedger, address: str, first_run: str | None) -> str:
-    """What the plan's fingerprints are keyed by, if this is the ledger that it was drawn up on. Raises PlanOfAnotherLedger."""
+def require_same_ledger(plan: Plan, address: str, first_run: str | None) -> None:
+    """A ledger that had seen no run may have been used since. Raises PlanOfAnotherLedger."""
     here = of_ledger(address, first_run)
-    # A ledger that had seen no run is known by its address alone: it may have been used since.
-    known = here.first_run if drawn_up_on.first_run else here.address
-    if known != (drawn_up_on.first_run or drawn_up_on.address):
+    if plan.ledger.address != here.address or plan.ledger.first_run not in (None, here.first_run):
         raise PlanOfAnotherLedger(
             "The plan was drawn up on another ledger",
             remedy="check BASCULE_LEDGER_URL and the folder you are in, or draw up a new plan",
         )
-    return (first_run if drawn_up_on.first_run else None) or address
 
 
 def of_ledger(address: str, first_run: str | None) -> OfLedger:
@@ -319,10 +318,10 @@ class PlanDiff:
 
 
 def compare(old: Plan, new: Plan) -> PlanDiff:
-    """Raises PlanOfAnotherLedger: what they stand on cannot then be compared."""
-    if old.ledger != new.ledger:
+    """Raises PlanOfAnotherLedger."""
+    if old.ledger.address != new.ledger.address:
         raise PlanOfAnotherLedger(
-            "The two plans are of different ledgers, or one of them is older than the ledger's first run",
+            "The two plans are of different ledgers: what they stand on cannot be compared",
             remedy="draw both up on one ledger",
         )
     return PlanDiff(changes(old.fingerprints, new.fingerprints), tuple(_done_otherwise(old, new)))
@@ -381,10 +380,18 @@ def _plain(value: object) -> str:
 SHOWN_AS_IT_IS = frozenset({"entity", "profile", "group", "role", "question"})
 """What a payload says of nobody in particular."""
 
+_EMAIL = re.compile(r"([\w.+'-])[\w.+'-]*@([\w-]+(?:\.[\w-]+)*)")
+_SIREN = re.compile(r"\b\d{6}(?:\d{5})?(\d{3})\b")
+
 
 def masked(payload: Mapping[str, Any]) -> dict[str, Any]:
     """A payload that tells nobody who is meant, but lets those who know them check it."""
     return {name: _mask(name, value) for name, value in payload.items()}
+
+
+def masked_text(text: str) -> str:
+    """A sentence without whole e-mails, SIREN and SIRET; what else it names, whoever mends it must read."""
+    return _SIREN.sub(r"…\1", _EMAIL.sub(r"\1…@\2", text))
 
 
 def _mask(name: str, value: Any) -> Any:
@@ -395,12 +402,8 @@ def _mask(name: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_mask(name, one) for one in value]
     text = str(value)
-    if name in ("siren", "siret"):
-        return f"…{text[-3:]}"
-    if "@" in text:
-        user, _, domain = text.rpartition("@")
-        return f"{user[:1]}…@{domain}"
-    return " ".join(f"{word[:1]}…" for word in text.split())
+    hidden = masked_text(text)
+    return hidden if hidden != text else " ".join(f"{word[:1]}…" for word in text.split())
 
 
 def _canonical(value: object) -> bytes:
