@@ -62,9 +62,12 @@ class _Playing:
     def goes_on(self) -> bool:
         """One turn, up to the next instant at which something may change."""
         decision = decide(self.rules, self._standings, (), self.now)
-        for code in decision.finish_step:
-            self._left[code] = self._due.pop(code) - self.now
-            self._stand(code, Lifecycle.PAUSED)
+        if decision.finish_step:
+            for code in decision.finish_step:
+                self._left[code] = self._due.pop(code) - self.now
+                self._stand(code, Lifecycle.PAUSED)
+            # Decided anew at this instant: they are to start again now.
+            return True
         for code in decision.start:
             self.begins.setdefault(code, self.now)
             self._due[code] = self.now + self._left[code]
