@@ -157,6 +157,9 @@ class PaceSettings(Part):
     patience_at_most: float = Field(
         900.0, ge=0, description="how long a step goes on looking before it ends waiting, at most"
     )
+    trust_days: PositiveFloat = Field(
+        7.0, description="how long a proof is taken as it stands before the synchronisation; then it is looked at again"
+    )
     target_within: PositiveFloat = Field(180.0, description="how long users stay locked out for S4A's lists to be read")
     retry: RetrySettings = RetrySettings()
 

@@ -111,6 +111,10 @@ async def run_on(
                 )
             return put_together[system, acts, reads]
 
+        def share_among(runs: int) -> None:
+            for remote in http.values():
+                remote.share_among(runs)
+
         yield Run(
             id=run,
             wave=wave,
@@ -122,6 +126,7 @@ async def run_on(
             plays_person=settings.plays_person,
             clock=clock,
             not_now=not_before(desk, hours),
+            share_among=share_among,
         )
 
 
@@ -258,6 +263,7 @@ def pace_of(pace: PaceSettings) -> Pace:
         poll=pace.poll,
         patience_at_most=pace.patience_at_most,
         target_within=pace.target_within,
+        trust=timedelta(days=pace.trust_days),
         retry=RetryPolicy(attempts=pace.retry.attempts, first=pace.retry.first, longest=pace.retry.longest),
     )
 

@@ -87,6 +87,10 @@ def rerun(
             help="Words with commas between: failed, blocked, unknown, partial, waiting, paused, not-started, ok.",
         ),
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option("--class", help="Classes of errors with commas between: transient, data, rights, human, …"),
+    ] = None,
     cabinet: Annotated[
         list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's code; may be given several times.")
     ] = None,
@@ -119,18 +123,23 @@ def rerun(
     asked = Asked(
         wave=wave or wave_of_cabinets(codes, environment),
         rerun=True,
-        only=tuple(word.strip() for word in only.split(",") if word.strip()) if only is not None else (),
+        only=words_in(only),
+        classes=words_in(classes),
         cabinets=codes,
         concurrency=concurrency,
         ignore_unsupported=ignore_unsupported,
         because=because,
         any_hour=any_hour,
     )
-    if only is not None and not asked.only:
-        raise NotReady("--only names nothing", remedy="give words, for example --only failed,blocked")
+    if (only is not None and not asked.only) or (classes is not None and not asked.classes):
+        raise NotReady("The selection names nothing", remedy="give words, for example --only failed,blocked")
     if again is not None:
         order_again(asked, again, by, environment)
     raise typer.Exit(carry_out(asked, environment=environment, dry_run=dry_run, as_json=json))
+
+
+def words_in(text: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
 def wave_of_cabinets(codes: tuple[str, ...], environment: str | None) -> str | None:
@@ -296,6 +305,7 @@ def _parameters(asked: Asked, environment: str | None) -> dict[str, Any]:
         "wave": asked.wave,
         "rerun": asked.rerun,
         "only": list(asked.only),
+        "classes": list(asked.classes),
         "cabinets": list(asked.cabinets),
         "concurrency": asked.concurrency,
         "ignore_unsupported": asked.ignore_unsupported,

@@ -43,6 +43,7 @@ class Asked:
     rerun: bool = False
     """Only what is not done, or what `only` and `cabinets` name."""
     only: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
     cabinets: tuple[str, ...] = ()
     concurrency: int | None = None
     ignore_unsupported: bool = False
@@ -185,4 +186,4 @@ def _selected(asked: Asked, planned: Sequence[Cabinet], ledger: Ledger, wave: st
         return tuple(planned)
     standing = {cabinet.code: cabinet for cabinet in status_of(ledger, wave).cabinets}
     known = [cabinet for cabinet in planned if cabinet.code in standing]
-    return selected(known, standing, only=asked.only, codes=asked.cabinets)
+    return selected(known, standing, only=asked.only, classes=asked.classes, codes=asked.cabinets)

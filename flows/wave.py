@@ -33,6 +33,7 @@ async def migrate_wave(
     assignments: str | None = None,
     rerun: bool = False,
     only: list[str] | None = None,
+    classes: list[str] | None = None,
     cabinets: list[str] | None = None,
     concurrency: int | None = None,
     ignore_unsupported: bool = False,
@@ -50,6 +51,7 @@ async def migrate_wave(
         users: a file of users beside a CSV inventory.
         assignments: a file of assignments beside a CSV inventory.
         rerun: take up only what is not done.
+        classes: with rerun, classes of errors (transient, data, rights, …).
         only: with rerun, outcome words (failed, blocked, unknown, partial, …), or waiting, paused, not-started.
         cabinets: with rerun, the codes of the cabinets to take up.
         concurrency: cabinets at once; empty: what the wave or the environment says.
@@ -66,8 +68,9 @@ async def migrate_wave(
         waves=_path(waves),
         users=_path(users),
         assignments=_path(assignments),
-        rerun=rerun or bool(only or cabinets),
+        rerun=rerun or bool(only or classes or cabinets),
         only=tuple(only or ()),
+        classes=tuple(classes or ()),
         cabinets=tuple(cabinets or ()),
         concurrency=concurrency,
         ignore_unsupported=ignore_unsupported,

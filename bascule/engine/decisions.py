@@ -6,7 +6,7 @@ import random
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bascule.connectors import OperationStatus
@@ -73,13 +73,19 @@ class Intended:
 # What is proven
 
 
-def proven(history: History, now: datetime, procedure: tuple[Step, ...] = PROCEDURE) -> frozenset[str]:
+def proven(
+    history: History, now: datetime, procedure: tuple[Step, ...] = PROCEDURE, trust: timedelta | None = None
+) -> frozenset[str]:
     """The steps that need not be looked at again.
 
     A proof counts while it is newer than the proofs it stands on, and, for one that expires, while it is young or the
-    synchronisation has taken place. A lock-out's proof ends with the reopen that follows it.
+    synchronisation has taken place. A lock-out's proof ends with the reopen that follows it. `trust`: a proof older than
+    that is looked at again, where the synchronisation is still to come; None: none is.
     """
     proofs = _last_proofs(history)
+    if trust is not None and SYNCHRONISE not in proofs:
+        # Looked at again is not done again: what still holds is proven anew.
+        proofs = {step: proof for step, proof in proofs.items() if now - proof.at <= trust}
     standing: dict[str, int] = {}
     synchronised = _stands(SYNCHRONISE, proofs, standing, procedure, now, True)
     standing = {}

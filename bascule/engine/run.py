@@ -9,7 +9,7 @@ import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bascule.connectors import Operation, Remote
 from bascule.engine.decisions import RetryPolicy
@@ -30,6 +30,8 @@ class Pace:
     """Between two looks at what people, and other processes, have written of the wave."""
     poll: float = 5.0
     """Between two looks at a long operation, and at what time will change."""
+    trust: timedelta = timedelta(days=7)
+    """How long a proof is taken as it stands while the synchronisation is still to come; then it is looked at again."""
     patience_at_most: float = 900.0
     """Bounds each step's own patience."""
     target_within: float = 180.0
@@ -64,6 +66,8 @@ class Run:
     """Cabinets that end the step at hand, and a guarded section that has begun, and begin nothing else; and why, by code."""
     not_now: Callable[[Cabinet, str], Awaitable[str | None]] = never_too_early
     """Why this step, by its name, may not act on this cabinet yet, though all it requires holds; None where it may."""
+    share_among: Callable[[int], None] = lambda runs: None
+    """Told at each heartbeat how many runs are at work, on whatever wave: they share what the systems may be asked."""
     heads: dict[str, int] = field(default_factory=dict)
     """Where each cabinet's chain ended when this run began: what came later was written meanwhile."""
     progress: Callable[[Cabinet, str, Operation], None] = lambda cabinet, step, operation: None
@@ -94,6 +98,7 @@ class Run:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
                 await self.ledger.renew_leases(self.owner, self.clock())
+                self.share_among(await asyncio.to_thread(self.ledger.runs_at_work))
             except Exception:
                 # A missed heartbeat is not a lost lease yet: the next one may come in time, and every write checks the fence.
                 log.exception("the leases could not be renewed")

@@ -72,6 +72,12 @@ def held(connection: Connection, now: datetime) -> frozenset[str]:
     return frozenset(row.cabinet for row in rows if not is_provably_dead(owner_of(row)))
 
 
+def owners(connection: Connection, now: datetime) -> int:
+    """How many runs hold a lease now, and may be alive."""
+    rows = connection.execute(select(lease).where(lease.c.expires_at > now)).all()
+    return len({row.owner for row in rows if not is_provably_dead(owner_of(row))})
+
+
 def owned_by(owner: Owner) -> dict[str, Any]:
     return {
         "owner": owner.id,

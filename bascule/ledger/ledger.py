@@ -276,6 +276,10 @@ class Ledger:
         """Cabinets that a process, as far as can be known, is working on now."""
         return self._ask(partial(leases.held, now=datetime.now(UTC)))
 
+    def runs_at_work(self) -> int:
+        """How many runs, whatever their wave, hold a cabinet now."""
+        return self._ask(partial(leases.owners, now=datetime.now(UTC)))
+
     def owing_a_reopen(self) -> tuple[str, ...]:
         """Cabinets whose last lock-out intent no reopen proof follows."""
         locked = self._last_seq(tables.entry.c.verb == "lock-out", EntryKind.INTENT)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from bascule.errors import BasculeError
-from bascule.model import Cabinet, Lifecycle, Outcome
+from bascule.model import Cabinet, ErrorClass, Lifecycle, Outcome
 
 DONE = frozenset({Outcome.OK, Outcome.OK_WITH_RESERVATIONS, Outcome.EXCLUDED, Outcome.PARTIAL})
 """Outcomes that a re-run leaves alone unless it is told otherwise."""
@@ -15,6 +15,8 @@ DONE = frozenset({Outcome.OK, Outcome.OK_WITH_RESERVATIONS, Outcome.EXCLUDED, Ou
 WAITING, PAUSED, NOT_STARTED = "waiting", "paused", "not-started"
 WORDS = (*(outcome.value for outcome in Outcome if outcome is not Outcome.NONE), WAITING, PAUSED, NOT_STARTED)
 """What `--only` understands."""
+CLASSES = tuple(kind.value for kind in ErrorClass)
+"""What `--class` understands."""
 
 
 class NotChosen(BasculeError):
@@ -29,6 +31,9 @@ class Stands(Protocol):
 
     @property
     def outcome(self) -> Outcome: ...
+
+    @property
+    def error_class(self) -> str | None: ...
 
 
 def wave_of(cabinets: Sequence[Cabinet], asked: str | None) -> str:
@@ -50,9 +55,23 @@ def in_wave(cabinets: Iterable[Cabinet], wave: str) -> tuple[Cabinet, ...]:
 
 
 def selected(
-    cabinets: Sequence[Cabinet], standing: Mapping[str, Stands], *, only: Sequence[str] = (), codes: Sequence[str] = ()
+    cabinets: Sequence[Cabinet],
+    standing: Mapping[str, Stands],
+    *,
+    only: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    codes: Sequence[str] = (),
 ) -> tuple[Cabinet, ...]:
-    """A re-run's cabinets: those named, else those the words name, else all that are not done. Raises NotChosen."""
+    """A re-run's cabinets: those named, else those the words name, else all that are not done; of these, those whose error
+    is of one of the classes, where some are named. Raises NotChosen."""
+    unknown_class = next((word for word in classes if word not in CLASSES), None)
+    if unknown_class is not None:
+        raise NotChosen(
+            f"--class does not know {unknown_class!r}{did_you_mean(unknown_class, CLASSES)}",
+            remedy=f"classes: {', '.join(CLASSES)}",
+        )
+    if classes:
+        cabinets = [cabinet for cabinet in cabinets if standing[cabinet.code].error_class in classes]
     unknown = [word for word in only if word not in WORDS]
     if unknown:
         raise NotChosen(

@@ -25,12 +25,22 @@ class Pace:
         """`rate`: calls a second, None for no limit. `burst`: calls that may go at once after a quiet time, a second's worth by default."""
         if rate is not None and not (math.isfinite(rate) and rate > 0):
             raise ValueError(f"a rate is a positive number of calls a second, not {rate}")
-        self._interval = 0.0 if rate is None else 1 / rate
-        self._slack = 0.0 if rate is None else (max(1.0, rate if burst is None else burst) - 1) / rate
+        self._rate, self._burst = rate, burst
+        self._interval = self._slack = 0.0
+        self.share_among(1)
         self._clock = clock
         self._sleep = sleep
         self._next = -math.inf
         self._paused_until = -math.inf
+
+    def share_among(self, parties: int) -> None:
+        """So many ask the same system, each with a part of the rate."""
+        if self._rate is None:
+            return
+        rate = self._rate / max(1, parties)
+        burst = rate if self._burst is None else self._burst / max(1, parties)
+        self._interval = 1 / rate
+        self._slack = (max(1.0, burst) - 1) / rate
 
     async def turn(self) -> None:
         """Waits until this caller may go. Whoever came first goes first."""

@@ -114,6 +114,10 @@ class HttpRemote:
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return False
 
+    def share_among(self, parties: int) -> None:
+        """So many processes ask this system: each keeps to its part of the rate."""
+        self._pace.share_among(parties)
+
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         lists = view in (View.GE_LISTS, View.S4A_LISTS)
         call = Call(

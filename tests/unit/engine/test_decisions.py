@@ -216,3 +216,14 @@ def test_the_same_error_of_two_cabinets_has_one_signature(one: str, other: str) 
 
 def test_different_steps_and_codes_have_different_signatures() -> None:
     assert len({signature_of(step, code, "no") for step in ("connect", "terms") for code in ("a", "b")}) == 4
+
+
+def test_a_proof_that_is_old_is_looked_at_again_until_the_synchronisation_has_taken_place() -> None:
+    week = timedelta(days=7)
+    proofs = [proof(step.name, seq=seq) for seq, step in enumerate(PROCEDURE, start=1)]
+    synchronise = next(place for place, step in enumerate(PROCEDURE) if step.name == "synchronise")
+    before = proofs[: synchronise - 3]
+    later = proofs[0].at + timedelta(days=8)
+    assert proven(before, later) >= {"admin-rights", "admin-sage"}
+    assert proven(before, later, trust=week) == frozenset()
+    assert proven(proofs, later, trust=week) == {step.name for step in PROCEDURE}
