@@ -14,6 +14,8 @@ from bascule.connectors import Operation
 from bascule.engine import Standing
 from bascule.model import Cabinet, Outcome
 from bascule.reports import WaveStatus, status_of
+from bascule.waves.breaker import Trip
+from bascule.waves.governor import GateShut, StageHeld, Stop, WindowClosed
 from config.settings import Settings
 from config.wiring import open_ledger
 from console.tables import wave_in_words
@@ -53,7 +55,8 @@ class Progress(Watch):
         self._bar.update(self._task, description=f"wave {prepared.wave}", total=len(prepared.cabinets))
         if not self._console.is_terminal:
             self._console.print(
-                f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.rules.slots} at once", highlight=False
+                f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.rules.slots} at once",
+                highlight=False,
             )
 
     def stands(self, cabinet: Cabinet, standing: Standing) -> None:
@@ -81,7 +84,10 @@ class Progress(Watch):
         """The wave as it stands: who needs somebody, then the totals."""
         out = Console()
         out.print(wave_in_words(status))
-        if self.conducted is not None and self.conducted.stopped:
+        if self.conducted is not None and self.conducted.stop is not None:
+            for line in why_it_stopped(self.conducted.stop, status.wave):
+                out.print(line, highlight=False, markup=False, soft_wrap=True)
+        elif self.conducted is not None and self.conducted.stopped:
             out.print("Stopped. What was begun has been ended and recorded; run the same command again to go on.")
         out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
         if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
@@ -91,3 +97,23 @@ class Progress(Watch):
                 markup=False,
                 soft_wrap=True,
             )
+
+
+def why_it_stopped(stop: Stop, wave: str) -> list[str]:
+    """What ended a wave before its end: which rule, what the cabinets have in common, and how to go on."""
+    again = f"bascule rerun --wave {wave}"
+    match stop:
+        case Trip():
+            told = [f"The breaker tripped ({stop.rule}): {stop.why}."]
+            told += [f"In common: {', '.join(str(one) for one in stop.common)}."] if stop.common else []
+            return [*told, f"To go on: mend the cause, then {again}"]
+        case WindowClosed():
+            opens = f" It opens at {stop.opens:%Y-%m-%d %H:%M} UTC." if stop.opens else " It does not open any more."
+            anyway = f"Outside these hours: {again} --any-hour --because TEXT"
+            return [f"Not started: {stop.why}.{opens}", f"Then: {again}", anyway]
+        case StageHeld():
+            return [f"The ramp holds: {stop.why}.", f"To go on: see to that stage, then {again}"]
+        case GateShut():
+            return [f"Not started: {stop.why}.", f"Then: {again}"]
+        case _:
+            return [f"{stop.why}. What was begun has been ended and recorded.", f"To go on: {again}"]
