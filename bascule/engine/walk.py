@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bascule.checks.findings import Level
+from bascule.connectors.operator.sittings import SECTION_LASTS
 from bascule.engine.cabinet import CabinetRun
-from bascule.engine.decisions import Standing, proven, standing, standing_in
+from bascule.engine.decisions import Answer, Standing, proven, standing, standing_in
 from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
 from bascule.ledger import Entry, EntryKind
-from bascule.model import Cabinet, Lifecycle, State
+from bascule.model import Cabinet, Lifecycle, State, System
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
 
 log = logging.getLogger("bascule.engine")
 
 RUNS = "a synchronisation is running: users stay locked out until it ends; run again to watch it and let them in"
+
+LOCKED_OUT_FOR = "LCK-02"
+"""The rule under which it is noted how long users were locked out."""
 
 Perform = Callable[[CabinetRun, Step], Coroutine[Any, Any, Entry]]
 """Carries a step out to its end, further attempts included. Prefect's tasks are one implementation, `perform` is the other."""
@@ -94,7 +98,7 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
     """Every step that can be done now; then the users are let in again, whatever happened."""
     run = cabinet_run.run
     code = cabinet_run.cabinet.code
-    done = set(proven(cabinet_run.history, run.clock(), cabinet_run.procedure))
+    done = set(proven(cabinet_run.history, run.clock(), cabinet_run.procedure, run.pace.trust))
     trying: dict[asyncio.Task[Entry], Step] = {}
     tried: set[str] = set()
 
@@ -104,7 +108,7 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
                 continue
             if step.name not in done and step.name not in tried and done.issuperset(step.after):
                 tried.add(step.name)
-                trying[asyncio.create_task(perform(cabinet_run, step))] = step
+                trying[asyncio.create_task(perform_on_record(cabinet_run, perform, step))] = step
 
     async def go_on() -> None:
         while True:
@@ -118,6 +122,8 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
                 if task.result().state is State.DONE:
                     done.add(step.name)
 
+    if lock_out_in(cabinet_run.history) is not None:
+        await _hold_lock_out(cabinet_run)
     if cabinet_run.is_in_a_persons_hands([step_named(REOPEN)]):
         # Somebody was asked to let users in: nobody is kept out anew before that is settled.
         await let_users_in(cabinet_run, perform, done)
@@ -148,13 +154,19 @@ def why_no_more(run: Run, code: str) -> str:
 
 
 async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]) -> None:
-    """Pays the reopen that is owed, unless a synchronisation runs; then whoever comes next resumes watching it, and pays."""
+    """Pays the reopen that is owed, unless a synchronisation runs; then whoever comes next resumes watching it, and pays.
+
+    A run that was told to stop does not watch it: it looks once.
+    """
     if not cabinet_run.owes_reopen():
         return
     code = cabinet_run.cabinet.code
     reopen = next(step for step in cabinet_run.procedure if step.name == REOPEN)
     section = [step for step in cabinet_run.procedure if step.name in (LOCK_OUT, SYNCHRONISE)]
     try:
+        if cabinet_run.run.stop.is_set() and await cabinet_run.synchronisation_runs():
+            _stay_locked(cabinet_run, RUNS)
+            return
         for step in section:
             await _know(cabinet_run, step)
         if cabinet_run.is_in_a_persons_hands(section):
@@ -172,7 +184,7 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
             f"users may still be locked out, and it cannot be observed whether a synchronisation runs ({error})",
         )
         return
-    entry = await perform(cabinet_run, reopen)
+    entry = await perform_on_record(cabinet_run, perform, reopen)
     if entry.state is State.DONE:
         log.info("%s: users can connect again", code)
         if SYNCHRONISE in done:
@@ -181,12 +193,81 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
         _stay_locked(cabinet_run, f"users may still be locked out: {entry.reason}")
 
 
-async def pay_back(run: Run, cabinet: Cabinet, perform: Perform = perform) -> None:
-    """Lets in whom an earlier run kept out, and does nothing else. Raises CabinetTaken while another process has the cabinet."""
+async def perform_on_record(cabinet_run: CabinetRun, perform: Perform, step: Step) -> Entry:
+    """Performs a step. That users are kept out, and until when at the latest, is on record before they are; when they are back, how long."""
+    if step.name not in (LOCK_OUT, REOPEN):
+        return await perform(cabinet_run, step)
+    code, ledger = cabinet_run.cabinet.code, cabinet_run.run.ledger
+    announced = lock_out_in(cabinet_run.history)
+    # A person who is asked locks out when it suits: their work order has a deadline of its own.
+    if step.name == LOCK_OUT and not cabinet_run.run.remote(cabinet_run.cabinet, System.GE).asks(
+        cabinet_run.cabinet, LOCK_OUT
+    ):
+        if announced is None:
+            # What a run left behind that died before it locked out is no beginning of this lock-out.
+            ledger.let_lock_out_go(code, cabinet_run.fence)
+        await _hold_lock_out(cabinet_run)
+    try:
+        entry = await perform(cabinet_run, step)
+    finally:
+        if not cabinet_run.owes_reopen():
+            ledger.let_lock_out_go(code, cabinet_run.fence)
+    if step.name == REOPEN and entry.state is State.DONE and announced is not None:
+        ledger.record_later(_was_locked_out(cabinet_run, announced, entry))
+    return entry
+
+
+async def _hold_lock_out(cabinet_run: CabinetRun) -> None:
+    run, now = cabinet_run.run, cabinet_run.run.clock()
+    await run.ledger.hold_lock_out(cabinet_run.cabinet.code, run.owner, cabinet_run.fence, now, now + SECTION_LASTS)
+
+
+def lock_out_in(history: Iterable[Entry]) -> Entry | None:
+    """The intent with which the lock-out began that no reopen has ended; None where there is none, or where a person was asked."""
+    announced = None
+    for entry in history:
+        if entry.step == REOPEN and entry.kind is EntryKind.PROOF:
+            announced = None
+        elif entry.verb == LOCK_OUT and entry.kind is EntryKind.INTENT:
+            announced = announced or entry
+        elif entry.verb == LOCK_OUT and entry.kind is EntryKind.EFFECT:
+            answer = Answer(entry.evidence["answer"])
+            announced = None if answer.is_undone or answer is Answer.AWAITED else announced
+    return announced
+
+
+def _was_locked_out(cabinet_run: CabinetRun, announced: Entry, back: Entry) -> Entry:
+    """From the lock-out's intent to the reopen's proof."""
+    seconds = round((back.at - announced.at).total_seconds(), 1)
+    return _entry(
+        cabinet_run.run,
+        cabinet_run.cabinet,
+        cabinet_run.fence,
+        EntryKind.FINDING,
+        step=REOPEN,
+        reason=f"users were locked out for {seconds / 60:.0f} min",
+        evidence={
+            "rule": LOCKED_OUT_FOR,
+            "level": Level.NOTE.value,
+            "about": [cabinet_run.cabinet.code],
+            "locked_out_for": seconds,
+            "by_later_run": announced.run != back.run,
+        },
+    )
+
+
+async def pay_back(run: Run, cabinet: Cabinet, perform: Perform = perform) -> Entry | None:
+    """Lets in whom an earlier run kept out, and does nothing else.
+
+    The proof, or the verdict that says why they stay out; None where nothing is owed, or a person has it in hand. Raises
+    CabinetTaken while another process has the cabinet.
+    """
     fence = await run.ledger.take_lease(cabinet.code, run.owner, run.clock())
     try:
         history = await run.ledger.history_soon(cabinet.code)
-        await let_users_in(CabinetRun(run, cabinet, fence=fence, history=history), perform, set())
+        cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history)
+        await let_users_in(cabinet_run, perform, set())
+        return cabinet_run.last.get(REOPEN)
     finally:
         run.ledger.let_go(cabinet.code, fence, run.clock())
 
@@ -202,7 +283,15 @@ async def _know(cabinet_run: CabinetRun, step: Step) -> None:
 
 def _stay_locked(cabinet_run: CabinetRun, why: str) -> None:
     log.error("%s: %s", cabinet_run.cabinet.code, why)
-    remedy = "run again as soon as the systems answer; if users must work before that, end the lock-out in GE by hand"
+    said = next((entry for entry in reversed(cabinet_run.history) if entry.step == REOPEN), None)
+    if said is not None and said.state is State.UNKNOWN and said.reason == why:
+        # Looked at every few minutes: the ledger is told once.
+        cabinet_run.last[REOPEN] = said
+        return
+    remedy = (
+        f"run again as soon as the systems answer; if users must work before that: bascule unlock {cabinet_run.cabinet.code}"
+        " --because TEXT --by NAME, or end the lock-out in GE by hand"
+    )
     cabinet_run.give_up_on(REOPEN, why, remedy)
 
 
