@@ -1,0 +1,48 @@
+"""A plan that is applied: the wave runs as planned, and the ledger says which plan it was."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bascule.inventory import sample, write_inventory
+from bascule.ledger import EntryKind, Ledger
+from console.sandbox_process import start_sandbox
+
+BASCULE = [sys.executable, "-c", "from console.cli import main; main()"]
+
+
+def bascule(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*BASCULE, *words], capture_output=True, text=True, timeout=110, check=False)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_a_plan_that_holds_is_carried_out_and_is_told_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = sample(3, seed=5)
+    write_inventory(rows, tmp_path / "inv.csv")
+    with start_sandbox(rows, scenario={"sync_seconds": 0.2}) as running:
+        for system, base in (("MY_SAGE", "my-sage"), ("GE", "ge"), ("S4A", "s4a")):
+            monkeypatch.setenv(f"BASCULE_{system}__URL", f"{running.url}/{base}")
+        assert bascule("plan", "--inventory", "inv.csv", "-o", "plan.json").returncode == 0
+        plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+
+        applied = bascule("apply", "plan.json", "--json")
+
+        assert applied.returncode == 0, applied.stderr
+        assert json.loads(applied.stdout)["outcomes"] == {"ok": 3}
+        with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db", read_only=True) as ledger:
+            (began,) = ledger.of_kinds([EntryKind.RUN_BEGAN])
+        assert began.evidence["plan"] == plan["hash"]
+
+        assert bascule("plan", "--inventory", "inv.csv", "-o", "after.json").returncode == 0
+        after = json.loads((tmp_path / "after.json").read_text(encoding="utf-8"))
+        assert [cabinet["steps"] for cabinet in after["cabinets"]] == [[], [], []], "what is proven is left out"
+        differs = bascule("plan", "diff", "plan.json", "after.json").stdout
+        assert "C0001: proven since: admin-rights" in differs
