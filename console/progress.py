@@ -112,7 +112,8 @@ def why_it_stopped(stop: Stop, wave: str) -> list[str]:
             anyway = f"Outside these hours: {again} --any-hour --because TEXT"
             return [f"Not started: {stop.why}.{opens}", f"Then: {again}", anyway]
         case StageHeld():
-            return [f"The ramp holds: {stop.why}.", f"To go on: see to that stage, then {again}"]
+            anyway = f"To start the next stage all the same: {again} --only not-started --because TEXT"
+            return [f"The ramp holds: {stop.why}.", f"To go on: see to that stage, then {again}", anyway]
         case GateShut():
             return [f"Not started: {stop.why}.", f"Then: {again}"]
         case _:

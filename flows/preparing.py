@@ -10,6 +10,7 @@ from bascule.engine.conduct import planned
 from bascule.errors import BasculeError
 from bascule.inventory import Inventory, WaveSettings, read_inventory, unsupported
 from bascule.inventory.stored import from_plain
+from bascule.inventory.waves import REST
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Cabinet, Outcome, System
 from bascule.reports import NoSuchWave, status_of
@@ -18,7 +19,7 @@ from bascule.waves.calendars import read_calendars
 from bascule.waves.choosing import in_wave, selected, wave_of
 from bascule.waves.governor import Rules
 from bascule.waves.order import in_order
-from bascule.waves.ramp import stages
+from bascule.waves.ramp import going_on
 from config.settings import Settings
 from config.wiring import HTTP, connectors_of, health_of
 
@@ -96,7 +97,7 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
         inventory=inventory,
         planned=of_the_wave,
         cabinets=cabinets,
-        rules=_rules(asked, of_wave, cabinets, settings, ledger),
+        rules=_rules(asked, wave, of_wave, cabinets, settings, ledger, wave_size=len(of_the_wave)),
         over_http=frozenset(over_http),
         ignored=ignored,
         because=asked.because,
@@ -112,20 +113,32 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
 
 
 def _rules(
-    asked: Asked, of_wave: WaveSettings, cabinets: Sequence[Cabinet], settings: Settings, ledger: Ledger
+    asked: Asked,
+    wave: str,
+    of_wave: WaveSettings,
+    cabinets: Sequence[Cabinet],
+    settings: Settings,
+    ledger: Ledger,
+    *,
+    wave_size: int,
 ) -> Rules:
     """Raises what is wrong with the wave's settings, or with a calendar that they name."""
     if asked.any_hour and not asked.because.strip():
         raise NotReady("A run at any hour needs a reason", remedy="give --because; it is kept in the ledger")
     calendars = read_calendars(of_wave.blackout, beside=asked.waves or asked.inventory)
-    stages(of_wave.ramp, len(cabinets))
+    begun = {entry.cabinet for entry in ledger.of_wave(wave, [EntryKind.BEGAN])}
+    in_turn = sorted(cabinets, key=lambda cabinet: cabinet.code not in begun)
+    if of_wave.ramp:
+        taken_up = sum(cabinet.code in begun for cabinet in in_turn)
+        ramp = (*going_on(of_wave.ramp, wave_size, len(begun), taken_up), REST)
+        of_wave = of_wave.model_copy(update={"ramp": ramp})
     return Rules(
         settings=of_wave,
         cabinets=tuple(
             replace(
                 planned(cabinet), systems=frozenset(s for s in System if HTTP in connectors_of(settings, cabinet, s))
             )
-            for cabinet in cabinets
+            for cabinet in in_turn
         ),
         slots=asked.concurrency or of_wave.concurrency or settings.concurrency,
         blackouts=tuple(closed for calendar in calendars for closed in calendar.closed),

@@ -53,6 +53,18 @@ def stages(ramp: Sequence[Step], planned: int) -> tuple[int, ...]:
     return tuple(size for size in sizes if size)
 
 
+def going_on(ramp: Sequence[Step], planned: int, begun: int, taken_up: int) -> tuple[int, ...]:
+    """The ramp for a run that goes on: who began in an earlier run is one stage, then come the stages that were not reached.
+
+    `begun` cabinets of the wave have begun; `taken_up` of them are in this run, before all others. Raises RampDoesNotCover.
+    """
+    left, rest = begun, []
+    for size in stages(ramp, planned):
+        rest.append(max(0, size - left))
+        left = max(0, left - size)
+    return tuple(size for size in (taken_up, *rest) if size)
+
+
 def promotion(breaker: Breaker | None, ended: Sequence[Ended], *, waiting: int, unsettled: int) -> Promotion:
     """What becomes of a stage: `ended`, in order of ending, `waiting` for a person, or `unsettled` (to start, or in flight).
 

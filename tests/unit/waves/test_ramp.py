@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bascule.inventory.waves import Breaker
-from bascule.waves.ramp import RampDoesNotCover, Verdict, promotion, stages
+from bascule.waves.ramp import RampDoesNotCover, Verdict, going_on, promotion, stages
 from tests.unit.waves.ended import ended
 
 
@@ -75,3 +75,20 @@ def test_a_stage_is_judged_on_its_own(
     judged = promotion(breaker, ended(letters), waiting=waiting, unsettled=unsettled)
     assert judged.verdict is verdict
     assert bool(judged.why) is (verdict is not Verdict.PROMOTED)
+
+
+@pytest.mark.parametrize(
+    ("begun", "taken_up", "stages_left"),
+    [
+        (0, 0, (1, 5, 20, 74)),
+        (1, 1, (1, 5, 20, 74)),
+        (1, 0, (5, 20, 74)),
+        (4, 4, (4, 2, 20, 74)),
+        (100, 30, (30,)),
+        (6, 2, (2, 20, 74)),
+    ],
+)
+def test_a_run_that_goes_on_has_who_began_as_one_stage_and_then_the_stages_not_reached(
+    begun: int, taken_up: int, stages_left: tuple[int, ...]
+) -> None:
+    assert going_on([1, 5, "20%", "rest"], 100, begun, taken_up) == stages_left
