@@ -54,6 +54,14 @@ class Reaped:
     overdue: list[str] = field(default_factory=list)
     """Users should be back by now."""
 
+    def __add__(self, other: Reaped) -> Reaped:
+        return Reaped(
+            self.let_in + other.let_in,
+            self.left | other.left,
+            self.stuck | other.stuck,
+            self.overdue + other.overdue,
+        )
+
 
 # Whoever looks
 

@@ -162,9 +162,12 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
         return
     code = cabinet_run.cabinet.code
     reopen = next(step for step in cabinet_run.procedure if step.name == REOPEN)
-    section = [step for step in cabinet_run.procedure if step.name in (LOCK_OUT, SYNCHRONISE)]
+    only_looks = cabinet_run.run.stop.is_set()
+    # Whom a person was asked to let in is asked for once more, and waited for, by a run that goes on.
+    theirs = (LOCK_OUT, SYNCHRONISE, REOPEN) if only_looks else (LOCK_OUT, SYNCHRONISE)
+    section = [step for step in cabinet_run.procedure if step.name in theirs]
     try:
-        if cabinet_run.run.stop.is_set() and await cabinet_run.synchronisation_runs():
+        if only_looks and await cabinet_run.synchronisation_runs():
             _stay_locked(cabinet_run, RUNS)
             return
         for step in section:

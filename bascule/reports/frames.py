@@ -23,7 +23,9 @@ MOVES_A_STEP = (EntryKind.INTENT.value, EntryKind.NOTE.value, *ATTEMPT_ENDS)
 
 CABINET_COLUMNS = list(CabinetStatus.__dataclass_fields__)
 STEP_COLUMNS = "code step state reason attempts started_at ended_at error_class error_signature".split()
-TOLD_COLUMNS = "code step kind at run state reason error_class error_signature rule level remedy".split()
+TOLD_COLUMNS = (
+    "code step kind at run state reason error_class error_signature rule level remedy locked_out_for by_later_run"
+).split()
 
 UNDER_WAY = "under way"
 CUT_OFF = "an act was announced, and the run was cut off before its end was recorded; the next run reads back what became of it"
@@ -115,6 +117,20 @@ def durations_frame(told: pd.DataFrame) -> pd.DataFrame:
     return frame.reindex([step.name for step in PROCEDURE if step.name in frame.index])
 
 
+def lock_outs_frame(told: pd.DataFrame) -> pd.DataFrame:
+    """Whose users were out longer than nine in ten of the wave's cabinets, or were let in by a later run; the longest first.
+
+    Columns: code, minutes, let_in_by. A cabinet's last lock-out counts.
+    """
+    out = told[told["locked_out_for"].notna()].drop_duplicates("code", keep="last")
+    seconds = out["locked_out_for"].astype("float64")
+    by_later_run = out["by_later_run"].astype("bool")
+    frame = pd.DataFrame({"code": out["code"], "minutes": (seconds / 60).round(1)})
+    frame["let_in_by"] = by_later_run.map({True: "a later run", False: "the run that locked them out"})
+    told_of = by_later_run | (seconds > seconds.quantile(0.9))
+    return frame[told_of].sort_values(["minutes", "code"], ascending=[False, True])
+
+
 def _told(entry: Entry) -> tuple[object, ...]:
     evidence = entry.evidence
     return (
@@ -130,6 +146,8 @@ def _told(entry: Entry) -> tuple[object, ...]:
         evidence.get("rule"),
         evidence.get("level"),
         evidence.get("remedy"),
+        evidence.get("locked_out_for"),
+        evidence.get("by_later_run"),
     )
 
 

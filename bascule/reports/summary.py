@@ -8,7 +8,7 @@ import shlex
 import pandas as pd
 
 from bascule.model import Outcome
-from bascule.reports.frames import durations_frame, errors_frame, reservations_frame
+from bascule.reports.frames import durations_frame, errors_frame, lock_outs_frame, reservations_frame
 from bascule.reports.status import WaveStatus, needing_somebody, word_of
 from bascule.waves.choosing import DONE
 
@@ -28,6 +28,8 @@ def summary(status: WaveStatus, run: str, cabinets: pd.DataFrame, told: pd.DataF
     lines += _section("The same error", ["cabinets", "error", "which", "first seen"], _rows(errors), "failed.csv")
     reservations = reservations_frame(cabinets, told)[["rule", "says", "cabinets", "codes", "remedy"]]
     lines += _section("Reservations", ["rule", "what", "cabinets", "which", "next"], _rows(reservations), "the ledger")
+    out = _rows(lock_outs_frame(told))
+    lines += _section("Users were locked out longest", ["cabinet", "minutes", "let in by"], out, "the ledger")
     durations = durations_frame(told).round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
     lines += _section("Seconds a step took", ["step", "P50", "P90", "cabinets"], _rows(durations), "steps.csv")
     return "\n".join(lines) + "\n"
