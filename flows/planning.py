@@ -92,7 +92,9 @@ async def draw_up(
             may_fail=bound_of_failures(rules.settings.breaker, rules.slots, planned=len(rules.cabinets)),
             settings=rules.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             estimate=Estimate(
-                begins=_utc(min(usual.begins.values(), default=None)), ends=_utc(usual.end), ends_if_slow=_utc(slow.end)
+                begins=_utc(min(usual.begins.values(), default=None)),
+                ends=_utc(_end(usual, steps)),
+                ends_if_slow=_utc(_end(slow, steps)),
             ),
             not_known=tuple(_not_known(rules, planned, usual)),
             # Sorting keeps the wave's order among those that begin together.
@@ -256,9 +258,20 @@ def in_flight(steps: Sequence[PlannedStep], *, slow: bool) -> timedelta:
     return timedelta(seconds=sum(seconds))
 
 
+def by_people(steps: Sequence[PlannedStep]) -> timedelta:
+    """The work that people are asked for, as if they took it up at once."""
+    return timedelta(seconds=sum(step.p50 or 0.0 for step in steps if _is_asked(step)))
+
+
 def section(steps: Sequence[PlannedStep]) -> timedelta:
-    """From lock-out to reopen, in nine of ten cases; nothing where it is done, or is agreed with people."""
-    return timedelta(seconds=sum(step.p90 or 0.0 for step in steps if step.step in SECTION))
+    """From lock-out to reopen, in nine of ten cases where that is known; nothing where it is done."""
+    return timedelta(seconds=sum(step.p90 or step.p50 or 0.0 for step in steps if step.step in SECTION))
+
+
+def _end(foretold: Forecast, steps: Mapping[str, Sequence[PlannedStep]]) -> datetime | None:
+    """When the last cabinet ends, people's work included; None if one never does."""
+    ends = (at + by_people(steps[code]) for code, at in foretold.ends.items())
+    return None if foretold.never else max(ends, default=None)
 
 
 def _is_asked(step: PlannedStep) -> bool:
@@ -296,7 +309,7 @@ def _planned(
         hours=Hours(opens=local(opened.at), closes=local(opened.closes), last_safe_start=local(last), why=opened.why),
         fits=opened.at is not None,
         begins=local(usual.begins.get(cabinet.code)),
-        ends=local(usual.ends.get(cabinet.code)),
+        ends=local(usual.ends[cabinet.code] + by_people(steps)) if cabinet.code in usual.ends else None,
         proven=foresight.proven,
         steps=steps,
     )
@@ -314,9 +327,8 @@ def _not_known(rules: Rules, planned: Sequence[PlannedCabinet], usual: Forecast)
     if stopped:
         said.append(f"when what stops {_some(stopped)} is mended: the estimate takes it that it is")
     if asked:
-        said.append(
-            f"when people answer: {len(asked)} steps are asked of them, and the estimate takes it that they answer at once"
-        )
+        told = f"{len(asked)} steps are asked of them, and the estimate takes it that each is taken up at once"
+        said.append(f"when people answer: {told}")
     if unsized:
         said.append(f"how large {_some(unsized)} are: they are taken for medium")
     if any(step.told_by == "nobody knows" for _, step in steps):

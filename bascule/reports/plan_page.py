@@ -9,6 +9,8 @@ from typing import Any
 
 from bascule.waves.plan import PARTS, Plan, PlannedCabinet, PlannedStep, PlannedWrite
 
+ASKED = "a person would be asked"
+
 
 def plan_page(plan: Plan) -> str:
     """Markdown."""
@@ -96,12 +98,13 @@ def _cabinet(cabinet: PlannedCabinet) -> Iterator[str]:
 
 
 def _written(step: PlannedStep) -> str:
-    because = f"**{step.because}**" if step.stops else step.because
+    # That people are asked, each write says for itself.
+    because = "" if step.because.startswith(ASKED) else f"**{step.because}**" if step.stops else step.because
     return "<br>".join(part for part in (because, *map(_write, step.writes)) if part)
 
 
 def _write(write: PlannedWrite) -> str:
-    who = "a person would be asked" if write.asked else write.system.value
+    who = ASKED if write.asked else write.system.value
     return f"{who}: `{write.verb}{_payload(write.payload)}`"
 
 

@@ -20,11 +20,6 @@ class Forecast:
     ends: Mapping[str, datetime]
     never: Mapping[str, str]
 
-    @property
-    def end(self) -> datetime | None:
-        """When the last cabinet ends; None if one never does."""
-        return None if self.never else max(self.ends.values(), default=None)
-
 
 def forecast(rules: Rules, takes: Mapping[str, timedelta], now: datetime, *, done: Collection[str] = ()) -> Forecast:
     """`takes`: how long a cabinet is in flight; `done`: cabinets with nothing left to do.

@@ -113,7 +113,7 @@ class PlannedCabinet(Told):
 
 
 class Estimate(Told):
-    """When the wave ends if every cabinet goes well and every person answers at once. ISO 8601, UTC."""
+    """When the wave ends if every cabinet goes well and people take up at once what they are asked. ISO 8601, UTC."""
 
     begins: str | None
     ends: str | None

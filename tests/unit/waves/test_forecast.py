@@ -41,10 +41,10 @@ def foretold(
     return forecast(rules, {cabinet.code: each for cabinet in cabinets}, now, done=done)
 
 
-def test_slots_slide_and_the_last_end_is_the_waves() -> None:
+def test_slots_slide_and_nobody_waits_for_the_others() -> None:
     told = foretold(5, slots=2)
     assert [(at - EVENING) / HOUR for at in told.begins.values()] == [0, 0, 1, 1, 2]
-    assert told.end == EVENING + 3 * HOUR
+    assert max(told.ends.values()) == EVENING + 3 * HOUR
 
 
 def test_a_stage_begins_when_the_one_before_has_ended() -> None:
@@ -56,7 +56,7 @@ def test_what_the_night_does_not_hold_begins_in_the_next() -> None:
     told = foretold(12, slots=1, window=NIGHT)
     assert told.begins["C10"] == at("2026-12-02T05:00")
     assert told.begins["C11"] == at("2026-12-02T20:00")
-    assert told.end == at("2026-12-02T22:00")
+    assert told.ends["C12"] == at("2026-12-02T22:00")
 
 
 def test_who_is_cut_off_by_the_window_goes_on_in_the_next() -> None:
@@ -76,9 +76,8 @@ def test_a_blackout_is_waited_out() -> None:
     assert told.begins["C1"] == at("2026-12-03T00:00")
 
 
-def test_who_can_never_begin_is_named_and_the_wave_has_no_end() -> None:
+def test_who_can_never_begin_is_named_with_the_reason() -> None:
     told = foretold(2, section=11 * HOUR, window=NIGHT)
-    assert told.end is None
     assert set(told.never) == {"C1", "C2"}
     assert "do not fit" in told.never["C1"]
 
@@ -86,10 +85,9 @@ def test_who_can_never_begin_is_named_and_the_wave_has_no_end() -> None:
 def test_nothing_left_to_do_takes_no_time_and_no_slot() -> None:
     told = foretold(3, slots=1, done=("C1", "C2"))
     assert set(told.begins) == {"C3"}
-    assert told.end == EVENING + HOUR
-    assert foretold(1, done=("C1",)).end is None
+    assert told.ends == {"C3": EVENING + HOUR}
 
 
 def test_a_wave_that_must_come_first_is_taken_to_have_come() -> None:
     told = foretold(1, requires={"wave": "pilot", "grade": "ok"})
-    assert told.end == EVENING + HOUR
+    assert told.ends == {"C1": EVENING + HOUR}
