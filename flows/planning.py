@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from bascule import procedure
-from bascule.connectors.operator.sittings import MINUTES
-from bascule.engine.foresee import Foreseen, Foresight, dossiers_told, foresee_all
+from bascule.engine.foresee import Foreseen, Foresight, foresee_all
 from bascule.inventory.reading import said
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Cabinet
-from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Condition, Step, step_named
-from bascule.reports.past import Took, took
+from bascule.procedure import PROCEDURE, SYNCHRONISE, Condition, Step, step_named
 from bascule.waves.breaker import bound_of_failures
 from bascule.waves.calendars import read_calendars
 from bascule.waves.forecast import Forecast, forecast
@@ -45,14 +42,13 @@ from bascule.waves.plan import (
 )
 from bascule.waves.ramp import stages
 from bascule.waves.when import may_begin_with
-from config.settings import ExpectedSettings, Settings
+from config.expecting import CONFIGURATION, NOBODY_KNOWS, SECTION, Expecting, expecting
+from config.settings import Settings
 from config.wiring import current_user, run_on
 from flows.preparing import Asked, Prepared
 
 SECRET = frozenset({"ledger_url", "client_secret", "password", "webhooks"})
 """Settings that are kept out of plans. Which ledger it is, is told apart from them."""
-
-SECTION = (LOCK_OUT, SYNCHRONISE, REOPEN)
 
 
 async def draw_up(
@@ -63,8 +59,8 @@ async def draw_up(
     histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
     async with run_on(settings, ledger, wave=prepared.wave, rules=rules) as run:
         foreseen = await foresee_all(run, prepared.cabinets, histories, at_once=rules.slots)
-    expecting = Expecting(settings.expected, past_of(ledger, settings.expected))
-    steps = {code: expecting.steps(foresight) for code, foresight in foreseen.items()}
+    expected = expecting(ledger, settings.expected)
+    steps = {code: steps_of(foresight, expected) for code, foresight in foreseen.items()}
     sections = {code: section(told) for code, told in steps.items()}
     rules = replace(rules, cabinets=tuple(replace(one, expected=sections[one.code]) for one in rules.cabinets))
     done = {code for code, foresight in foreseen.items() if not foresight.steps}
@@ -73,7 +69,7 @@ async def draw_up(
     sizes = stages(rules.settings.ramp, len(rules.cabinets))
     stage_of = [number for number, size in enumerate(sizes, start=1) for _ in range(size)]
     planned = [
-        _planned(cabinet, stage, foreseen[cabinet.code], steps[cabinet.code], rules, usual, expecting, now)
+        _planned(cabinet, stage, foreseen[cabinet.code], steps[cabinet.code], rules, usual, expected, now)
         for cabinet, stage in zip(prepared.cabinets, stage_of, strict=True)
     ]
     begins = {code: usual.begins.get(code, datetime.max.replace(tzinfo=UTC)) for code in foreseen}
@@ -189,67 +185,9 @@ def _flat(told: Mapping[str, Any], before: str = "") -> list[tuple[str, object]]
 # How long it takes
 
 
-def past_of(ledger: Ledger, expected: ExpectedSettings) -> dict[tuple[str, str], Took]:
-    """What past waves tell, whichever they were."""
-    entries = ledger.of_kinds([EntryKind.INTENT, EntryKind.PROOF])
-    by_code = {code: list(told) for code, told in groupby(entries, key=lambda entry: entry.cabinet)}
-    sizes = {code: size for code, told in by_code.items() if (size := size_of(dossiers_told(told), expected))}
-    return took(entries, sizes)
-
-
-def size_of(dossiers: int | None, expected: ExpectedSettings) -> str | None:
-    if dossiers is None:
-        return None
-    if dossiers >= expected.large_from:
-        return "large"
-    return "medium" if dossiers >= expected.medium_from else "small"
-
-
-@dataclass(frozen=True)
-class Expecting:
-    """How long steps are expected to take: from past waves where they tell enough, else from the configuration."""
-
-    expected: ExpectedSettings
-    past: Mapping[tuple[str, str], Took]
-
-    def steps(self, foresight: Foresight) -> tuple[PlannedStep, ...]:
-        size = self.size(foresight)
-        return tuple(self._step(foreseen, size) for foreseen in foresight.steps)
-
-    def size(self, foresight: Foresight) -> str | None:
-        return size_of(foresight.dossiers, self.expected)
-
-    def _step(self, foreseen: Foreseen, size: str | None) -> PlannedStep:
-        step = step_named(foreseen.step)
-        p50, p90, told_by = self._takes(step, foreseen, size)
-        return PlannedStep(
-            step=step.name,
-            kind=step.kind,
-            irreversible=step.irreversible,
-            writes=tuple(
-                PlannedWrite(verb=write.verb, system=write.system, payload=masked(write.payload), asked=write.asked)
-                for write in foreseen.writes
-            ),
-            because=masked_text(foreseen.because),
-            stops=foreseen.stops,
-            p50=p50,
-            p90=p90,
-            told_by=told_by,
-        )
-
-    def _takes(self, step: Step, foreseen: Foreseen, size: str | None) -> tuple[float | None, float | None, str]:
-        asked = [write for write in foreseen.writes if write.asked]
-        if asked:
-            return 60.0 * sum(MINUTES[write.verb] for write in asked), None, "our estimate of a person's work"
-        if not foreseen.writes:
-            return (None, None, "nobody knows") if step.patience else (0.0, 0.0, "reads only")
-        if size and (past := self.past.get((size, step.name))):
-            return past.p50, past.p90, f"past waves ({past.cabinets} {size} cabinets)"
-        if step.name == SYNCHRONISE:
-            spread = getattr(self.expected, size or "medium")
-            return spread.p50, spread.p90, f"configuration ({size or 'size unknown, as medium'})"
-        count = len(foreseen.writes)
-        return count * self.expected.write.p50, count * self.expected.write.p90, "configuration"
+def steps_of(foresight: Foresight, expected: Expecting) -> tuple[PlannedStep, ...]:
+    size = expected.size(foresight.dossiers)
+    return tuple(_step(foreseen, size, expected) for foreseen in foresight.steps)
 
 
 def in_flight(steps: Sequence[PlannedStep], *, slow: bool) -> timedelta:
@@ -281,6 +219,25 @@ def _is_asked(step: PlannedStep) -> bool:
 # One cabinet
 
 
+def _step(foreseen: Foreseen, size: str | None, expected: Expecting) -> PlannedStep:
+    step = step_named(foreseen.step)
+    takes = expected.takes(step, foreseen.writes, size)
+    return PlannedStep(
+        step=step.name,
+        kind=step.kind,
+        irreversible=step.irreversible,
+        writes=tuple(
+            PlannedWrite(verb=write.verb, system=write.system, payload=masked(write.payload), asked=write.asked)
+            for write in foreseen.writes
+        ),
+        because=masked_text(foreseen.because),
+        stops=foreseen.stops,
+        p50=takes.p50,
+        p90=takes.p90,
+        told_by=takes.told_by,
+    )
+
+
 def _planned(
     cabinet: Cabinet,
     stage: int,
@@ -288,7 +245,7 @@ def _planned(
     steps: tuple[PlannedStep, ...],
     rules: Rules,
     usual: Forecast,
-    expecting: Expecting,
+    expected: Expecting,
     now: datetime,
 ) -> PlannedCabinet:
     zone = ZoneInfo(cabinet.timezone)
@@ -304,7 +261,7 @@ def _planned(
         stage=stage,
         timezone=cabinet.timezone,
         site=cabinet.site,
-        size=expecting.size(foresight),
+        size=expected.size(foresight.dossiers),
         dossiers=foresight.dossiers,
         hours=Hours(opens=local(opened.at), closes=local(opened.closes), last_safe_start=local(last), why=opened.why),
         fits=opened.at is not None,
@@ -331,11 +288,11 @@ def _not_known(rules: Rules, planned: Sequence[PlannedCabinet], usual: Forecast)
         said.append(f"when people answer: {told}")
     if unsized:
         said.append(f"how large {_some(unsized)} are: they are taken for medium")
-    if any(step.told_by == "nobody knows" for _, step in steps):
+    if any(step.told_by == NOBODY_KNOWS for _, step in steps):
         said.append(
             "how long Sage takes to validate an AdminSage and to prepare a workspace: the estimate leaves it out"
         )
-    if any(step.step == SYNCHRONISE and step.told_by.startswith("configuration") for _, step in steps):
+    if any(step.step == SYNCHRONISE and step.told_by.startswith(CONFIGURATION) for _, step in steps):
         said.append("how long a synchronisation takes: no past wave tells enough, so the configuration's guess is used")
     if rules.settings.requires and (why := shut_by(rules.settings.requires, rules.required or {})):
         said.append(f"when the wave may begin: {why}")

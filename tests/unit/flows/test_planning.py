@@ -14,8 +14,9 @@ from bascule.engine.foresee import Foreseen, Foresight, Write
 from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import System
 from bascule.reports.past import ENOUGH, Took
+from config.expecting import Expecting, expecting
 from config.settings import ExpectedSettings, Settings, Spread
-from flows.planning import Expecting, by_people, identity_of, in_flight, past_of, section, stands_on
+from flows.planning import by_people, identity_of, in_flight, section, stands_on, steps_of
 from flows.preparing import Asked, prepare
 from tests.unit.reports.histories import acted, line, write
 
@@ -31,8 +32,8 @@ def foresight(*steps: Foreseen, dossiers: int | None = 10) -> Foresight:
 
 
 def test_past_waves_are_believed_before_the_configuration() -> None:
-    expecting = Expecting(EXPECTED, {("small", "connect"): Took(4, 8, 12)})
-    connect, restart = expecting.steps(foresight(foreseen("connect"), foreseen("restart")))
+    told = Expecting(EXPECTED, {("small", "connect"): Took(4, 8, 12)})
+    connect, restart = steps_of(foresight(foreseen("connect"), foreseen("restart")), told)
     assert (connect.p50, connect.p90, connect.told_by) == (4, 8, "past waves (12 small cabinets)")
     assert (restart.p50, restart.p90, restart.told_by) == (10, 30, "configuration")
 
@@ -42,23 +43,25 @@ def test_past_waves_are_believed_before_the_configuration() -> None:
     [(299, "small"), (300, "medium"), (1499, "medium"), (1500, "large"), (None, "size unknown, as medium")],
 )
 def test_a_synchronisation_takes_as_long_as_the_cabinet_is_large(dossiers: int | None, told_by: str) -> None:
-    (told,) = Expecting(EXPECTED, {}).steps(foresight(foreseen("synchronise"), dossiers=dossiers))
+    (told,) = steps_of(foresight(foreseen("synchronise"), dossiers=dossiers), Expecting(EXPECTED, {}))
     spread = getattr(EXPECTED, told_by if dossiers is not None else "medium")
     assert (told.p50, told.p90, told.told_by) == (spread.p50, spread.p90, f"configuration ({told_by})")
 
 
 def test_a_persons_work_holds_no_slot_and_its_slowest_tenth_is_not_known() -> None:
-    steps = Expecting(EXPECTED, {}).steps(foresight(foreseen("backup", asked=True), foreseen("lock-out")))
+    steps = steps_of(foresight(foreseen("backup", asked=True), foreseen("lock-out")), Expecting(EXPECTED, {}))
     assert (steps[0].p50, steps[0].p90) == (60 * MINUTES["backup"], None)
     assert in_flight(steps, slow=False) == timedelta(seconds=10)
     assert by_people(steps) == timedelta(minutes=MINUTES["backup"])
 
 
 def test_the_section_is_from_lock_out_to_reopen_and_none_where_that_is_done() -> None:
-    expecting = Expecting(EXPECTED, {})
+    told = Expecting(EXPECTED, {})
     guarded = [foreseen(step) for step in ("connect", "lock-out", "synchronise", "reopen")]
-    assert section(expecting.steps(foresight(*guarded))) == timedelta(seconds=30 + EXPECTED.small.p90 + 30)
-    assert section(expecting.steps(foresight(foreseen("users")))) == timedelta()
+    assert section(steps_of(foresight(*guarded), told)) == timedelta(seconds=30 + EXPECTED.small.p90 + 30)
+    observed = line("C0001", EntryKind.PROOF, step="consistency", evidence={"observed": {"ge-lists": {"dossiers": 10}}})
+    assert told.section([observed]) == section(steps_of(foresight(*guarded), told)), "a run keeps to what the plan says"
+    assert section(steps_of(foresight(foreseen("users")), told)) == timedelta()
 
 
 def test_past_waves_tell_by_the_dossiers_that_their_proofs_observed(tmp_path: Path) -> None:
@@ -70,7 +73,7 @@ def test_past_waves_tell_by_the_dossiers_that_their_proofs_observed(tmp_path: Pa
 
     with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         write(ledger, *(cabinet(n, 10) for n in range(ENOUGH)), *(cabinet(n, 2000) for n in range(50, 50 + ENOUGH)))
-        past = past_of(ledger, EXPECTED)
+        past = expecting(ledger, EXPECTED).past
     assert past["small", "synchronise"] == Took(60, 60, ENOUGH)
     assert past["large", "synchronise"] == Took(600, 600, ENOUGH)
 
