@@ -114,7 +114,6 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Ca
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix=f"bascule-chaos-{seed}-"))
     to_cut = server if isinstance(server, PostgreSql) and seed % way.on_postgresql == way.on_postgresql - 1 else None
     weather = storm(seed, may_strike=[*way.may_strike, *([Strikes.LEDGER] * 3 if to_cut else [])])
-    (folder / "storm.txt").write_text("\n".join(map(str, weather.gusts)), encoding="utf-8")
     ledger_url = to_cut.new_ledger() if to_cut else f"sqlite:///{folder / 'ledger.db'}"
     systems = Systems(folder, some_cabinets(count), weather.honour_keys)
     ordeal = way.form(folder, systems, ledger_url)
@@ -129,7 +128,10 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Ca
     except Exception as trouble:  # noqa: BLE001  # told with the seed that met it
         ordeal.problems.append(f"{type(trouble).__name__}: {trouble}")
     if ordeal.problems:
-        ordeal.problems.append(f"logs, ledger and the systems' state are kept: {folder} {ledger_url}")
+        (folder / "tale.txt").write_text("\n".join(ordeal.tale), encoding="utf-8")
+        ordeal.problems.append(
+            f"what happened when, logs, ledger and the systems' state are in {folder}; the ledger is {ledger_url}"
+        )
     else:
         ordeal.kill_cockpit()
         shutil.rmtree(folder)

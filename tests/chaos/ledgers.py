@@ -23,6 +23,8 @@ class PostgreSql:
         name = f"bascule_{uuid4().hex}"
         with self.server.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
+            # Connections that were cut are nothing to report: they are what this is for.
+            connection.exec_driver_sql(f"ALTER DATABASE {name} SET log_min_messages = panic")
         return self.server.url.set(database=name).render_as_string(hide_password=False)
 
     def cut(self, ledger_url: str, chance: random.Random) -> None:

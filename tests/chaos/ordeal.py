@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from tests.chaos.processes import ALL_OK, DEFECT, Life, Systems
 from tests.chaos.storm import Gust, Strikes
@@ -33,6 +34,8 @@ class Ordeal:
     runs: int = 0
     strikes: Counter[Strikes] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    tale: list[str] = field(default_factory=list)
+    """What happened when, for who looks into a broken promise."""
     _life: Life | None = None
 
     @contextmanager
@@ -49,6 +52,7 @@ class Ordeal:
         """`road`: writes of an undisturbed wave."""
         self._go_on_until(gust.at * road)
         self.strikes[gust.strikes] += 1
+        self._tell(f"{gust.strikes} is struck at {self.systems.written()} writes of {road}: {gust}")
         match gust.strikes:
             case Strikes.RUN:
                 if self._life is not None:
@@ -67,6 +71,7 @@ class Ordeal:
 
     def end_in_calm(self) -> None:
         """The run that is under way has its chance, then come fresh ones."""
+        self._tell("calm")
         self.systems.put()
         code = None
         for _ in range(CALM_RUNS + (self._life is not None)):
@@ -93,12 +98,17 @@ class Ordeal:
     def _keep_running(self) -> None:
         if self._life is None:
             self.runs += 1
+            self._tell(f"run {self.runs} begins")
             self._life = self.start_run()
 
     def _how_it_ended(self) -> int | None:
         code = self._life.code() if self._life is not None else None
         if code is not None:
             self._life = None
+            self._tell(f"the run has ended with exit code {code}, after {self.systems.written()} writes")
             if code == DEFECT or code < 0:
                 self.problems.append(f"a run that nobody killed ended with exit code {code}")
         return code
+
+    def _tell(self, what: str) -> None:
+        self.tale.append(f"{datetime.now(UTC):%H:%M:%S.%f} {what}")

@@ -217,7 +217,8 @@ async def _run(ledger_url: str, systems_url: str, wave: Sequence[Cabinet]) -> in
             ledger = open_ones.enter_context(Ledger(ledger_url))
             remotes = {
                 system: await open_ones.enter_async_context(
-                    HttpRemote(system, f"{systems_url}/{served_as(system)}", client_id="bascule")
+                    # Few connections: httpx looks at all of them for each request, and here nothing but it is busy.
+                    HttpRemote(system, f"{systems_url}/{served_as(system)}", client_id="bascule", max_connections=6)
                 )
                 for system in System
             }
