@@ -296,7 +296,9 @@ def _not_known(rules: Rules, planned: Sequence[PlannedCabinet], usual: Forecast)
         said.append("how long a synchronisation takes: no past wave tells enough, so the configuration's guess is used")
     if rules.settings.requires and (why := shut_by(rules.settings.requires, rules.required or {})):
         said.append(f"when the wave may begin: {why}")
-    said += [f"when {code} can be moved: {why}" for code, why in sorted(usual.never.items())]
+    for why in dict.fromkeys(usual.never.values()):
+        never = [code for code, reason in usual.never.items() if reason == why]
+        said.append(f"when {_some(never)} can be moved: {why}")
     return said
 
 

@@ -20,7 +20,7 @@ def plan_page(plan: Plan) -> str:
 def _head(plan: Plan) -> Iterator[str]:
     writes = [write for cabinet in plan.cabinets for step in cabinet.steps for write in step.writes]
     asked = sum(write.asked for write in writes)
-    late = [cabinet.code for cabinet in plan.cabinets if not cabinet.fits]
+    late = ", ".join(cabinet.code for cabinet in plan.cabinets if not cabinet.fits)
     estimate = plan.estimate
     yield f"# Plan of wave {plan.wave}"
     yield ""
@@ -35,7 +35,7 @@ def _head(plan: Plan) -> Iterator[str]:
     )
     yield f"- **At most {plan.may_fail}** may fail{until}"
     yield f"- **Estimated**: begins {_at(estimate.begins)}, ends {_at(estimate.ends)}; {_at(estimate.ends_if_slow)} if everything is slow (P90); in UTC"
-    yield "- **Does not fit its hours**: " + (", ".join(late) or "none")
+    yield f"- **Does not fit its hours**: {late or 'none'}"
     if plan.settings:
         yield f"- **Settings of the wave**: `{json.dumps(plan.settings, ensure_ascii=False)}`"
     if plan.not_known:
@@ -65,9 +65,18 @@ def _overview(plan: Plan) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     for number, one in enumerate(plan.cabinets, start=1):
         size = f"{one.size}, {one.dossiers} dossiers" if one.size else "unknown"
-        hours = f"{_at(one.hours.opens)} – {_at(one.hours.closes)}" if one.hours.closes else "open"
+        hours = f"{_at(one.hours.opens)} – {_at(one.hours.closes)}" if one.hours.closes else "any hour"
         begins = _at(one.begins) if one.steps else "nothing to do"
-        cells = [number, one.code, one.stage, size, hours, _at(one.hours.last_safe_start), begins, _at(one.ends)]
+        cells = [
+            number,
+            one.code,
+            one.stage,
+            size,
+            hours if one.fits else "none that fits",
+            _at(one.hours.last_safe_start),
+            begins,
+            _at(one.ends),
+        ]
         yield f"| {' | '.join(map(str, cells))} | {_cell(_remarks(one))} |"
     yield ""
 

@@ -106,6 +106,20 @@ def test_a_cabinet_that_cannot_be_read_says_so_in_its_plan(bascule: Bascule, mon
     assert any("cannot be read" in what for what in plan["not_known"])
 
 
+def test_what_fits_no_window_is_named_with_the_reason(
+    bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "waves.yaml").write_text(WAVES.replace('to: "06:00"', 'to: "20:01"'), encoding="utf-8")
+    for size in ("SMALL", "MEDIUM", "LARGE"):
+        monkeypatch.setenv(f"BASCULE_EXPECTED__{size}", '{"p50": 60, "p90": 120}')
+    plan = drawn_up(bascule)
+    assert [cabinet["fits"] for cabinet in plan["cabinets"]] == [False] * 4
+    assert plan["estimate"]["ends"] is None
+    assert any("do not fit" in what for what in plan["not_known"])
+    page = bascule(*PLAN).out
+    assert "**Does not fit its hours**: C0003, C0001, C0002, C0004" in page
+
+
 def test_apply_names_every_row_field_and_setting_that_changed(
     bascule: Bascule, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
