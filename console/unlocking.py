@@ -50,7 +50,7 @@ def unlock(
     by, because = _operator(by, settings), _reason(because)
     say_where(settings)
     with open_ledger(settings) as ledger:
-        owed = _known(code, ledger)
+        owed = _known(code.strip().upper(), ledger)
         assert owed.cabinet is not None
         say_connectors(settings, [owed.cabinet])
         entry = asyncio.run(_unlocked(settings, ledger, owed, by, because))
