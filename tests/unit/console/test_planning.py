@@ -201,3 +201,13 @@ def test_what_a_plan_cannot_be_drawn_up_from_is_named(words: tuple[str, ...], sa
     refused = bascule(*words)
     assert refused.code == 2
     assert says in refused.err
+
+
+def test_a_dry_run_tells_each_cabinets_open_steps_and_writes_nothing(bascule: Bascule, sandbox: SandboxProcess) -> None:
+    words = ("run", "--inventory", "inv.csv", "--waves", "waves.yaml", "--dry-run")
+    told = json.loads(bascule(*words, "--json").out)
+    assert [cabinet["code"] for cabinet in told["cabinets"]] == ["C0003", "C0001", "C0002", "C0004"]
+    steps = {step["step"]: step["does"] for step in told["cabinets"][0]["steps"]}
+    assert steps["activation-key"] == ["compute-key", "enter-key"]
+    assert "admin-sage      would send admin-sage" in bascule(*words).out
+    assert written(sandbox) == []
