@@ -10,13 +10,14 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from bascule.engine import Conducted, conduct, opening, pay_what_is_owed
+from bascule.engine import Conducted, conduct, opening
 from bascule.ledger import Ledger
 from bascule.model import Lifecycle, Outcome
 from config.settings import Settings, read_settings
 from config.wiring import open_ledger, run_on, stored_version
 from flows.interrupt import interruptible
 from flows.preparing import Asked, Prepared, prepare, require_answers
+from flows.reaping import let_users_in
 from flows.stored import until_stored
 from flows.watching import Watch, watching
 from tasks.migrating import brake, migrate_in_prefect
@@ -102,7 +103,7 @@ async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger,
             watch.begins(prepared)
             async with run.heartbeat():
                 taken_up = {cabinet.code for cabinet in prepared.cabinets}
-                await pay_what_is_owed(run, (c for c in prepared.inventory.cabinets if c.code not in taken_up))
+                await let_users_in(settings, ledger, stop, besides=taken_up)
                 conducted = await conduct(
                     run, prepared.cabinets, rules=prepared.rules, migrate=migrate_in_prefect, on_standing=watch.stands
                 )

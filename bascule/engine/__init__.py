@@ -1,7 +1,7 @@
 """Carries the procedure out: observe, decide, intend, act, observe, record. Has never heard of Prefect."""
 
 from bascule.engine.cabinet import CabinetRun
-from bascule.engine.conduct import Conducted, conduct, pay_what_is_owed
+from bascule.engine.conduct import Conducted, conduct
 from bascule.engine.decisions import RetryPolicy, Standing
 from bascule.engine.run import Pace, Run
 from bascule.engine.walk import Perform, migrate, perform, walk
@@ -16,7 +16,6 @@ __all__ = [
     "Standing",
     "conduct",
     "migrate",
-    "pay_what_is_owed",
     "perform",
     "walk",
 ]

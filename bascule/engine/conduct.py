@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from bascule.engine.commanding import running
 from bascule.engine.decisions import Standing, proven, standing_in
 from bascule.engine.run import Run
-from bascule.engine.walk import DefectInBascule, migrate, pay_back
+from bascule.engine.walk import DefectInBascule, migrate
 from bascule.errors import CabinetTaken, LeaseLost
 from bascule.inventory import WaveSettings
 from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
@@ -309,18 +309,6 @@ class _Conductor:
 
     def _why(self, decision: Decision) -> str:
         return decision.stops.why if decision.stops is not None else "its window has closed"
-
-
-async def pay_what_is_owed(run: Run, cabinets: Iterable[Cabinet]) -> None:
-    """Of these cabinets, those whose users an earlier run left locked out. One that another process has is that process's."""
-    owing = set(run.ledger.owing_a_reopen())
-    for cabinet in cabinets:
-        if cabinet.code in owing:
-            try:
-                await pay_back(run, cabinet)
-            except CabinetTaken as taken:
-                log.info("%s", taken)
-    await run.ledger.settle()
 
 
 def already_standing(
