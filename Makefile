@@ -3,7 +3,7 @@
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo server test check fix bench lock clean
+.PHONY: help setup demo server test chaos check fix bench lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,15 @@ test: setup  ## Run every test
 	$(BIN)/pytest -n auto --durations=10 --ignore=tests/flows || failed=1; \
 	$(BIN)/pytest --durations=10 tests/flows || failed=1; \
 	exit $$failed
+
+# What is killed, and what must hold afterwards: tests/chaos. A seed draws the same storm each time, as far as processes allow.
+SEEDS ?= 100
+CABINETS ?= 40
+PREFECT_SEEDS ?= 5
+PREFECT_CABINETS ?= 200
+chaos: setup  ## Kill runs, servers and connections at random, seed by seed, and see that no cabinet suffers: SEEDS=100 PREFECT_SEEDS=5
+	@$(BIN)/python -m tests.chaos engine --seeds $(SEEDS) --cabinets $(CABINETS)
+	@$(BIN)/python -m tests.chaos prefect --seeds $(PREFECT_SEEDS) --cabinets $(PREFECT_CABINETS)
 
 check: setup  ## Look for everything a reviewer should not have to: style, types, arrows, stale docs. Changes nothing
 	@failed=; \

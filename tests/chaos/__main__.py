@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -38,15 +39,6 @@ WAYS = {
 
 
 @dataclass(frozen=True)
-class Calm:
-    """What a wave comes to that nobody disturbs."""
-
-    states: States
-    road: int
-    """How many writes it takes."""
-
-
-@dataclass(frozen=True)
 class Told:
     """What became of one seed."""
 
@@ -68,10 +60,10 @@ def main() -> int:
     way, wave, began = WAYS[given.way], some_cabinets(given.cabinets), time.monotonic()
     seeds = [given.seed] if given.seed is not None else range(given.seeds)
     struck, done = Counter[Strikes](), 0
-    with postgresql() as server:
+    with postgresql() as server, ThreadPoolExecutor(1) as aside:
         if isinstance(server, str):
             say(f"Every ledger is on SQLite, as there is no PostgreSQL: {server}.")
-        calm = undisturbed(len(wave))
+        calm = aside.submit(undisturbed, len(wave))
         for told in some_at_once(lambda seed: survived(seed, way, len(wave), server, calm), seeds, given.together):
             say(str(told))
             if told.problems:
@@ -92,24 +84,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=100, help="how many, from 0 on")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--cabinets", type=int, default=40)
-    parser.add_argument("--together", type=int, default=1, help="seeds at once")
+    parser.add_argument("--together", type=int, default=os.cpu_count(), help="seeds at once")
     return parser
 
 
-def undisturbed(count: int) -> Calm:
+def undisturbed(count: int) -> States:
+    """Where the cabinets stand after a run that nobody disturbed."""
     folder = Path(tempfile.mkdtemp(prefix="bascule-calm-"))
     systems = Systems(folder, some_cabinets(count), honour_keys=False)
     ordeal = by_engine(folder, systems, f"sqlite:///{folder / 'ledger.db'}")
     with ordeal.under_way():
         ordeal.end_in_calm()
-        calm = Calm(states_of(systems), systems.written())
-        problems = [*ordeal.problems, *broken(ordeal.ledger_url, systems, calm.states)]
+        calm = states_of(systems)
+        problems = [*ordeal.problems, *broken(ordeal.ledger_url, systems, calm)]
     assert not problems, "\n".join((f"a wave that nobody disturbed went wrong, see {folder}:", *problems))
     shutil.rmtree(folder)
     return calm
 
 
-def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Calm) -> Told:
+def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Future[States]) -> Told:
     """What it leaves behind is kept where a promise was broken."""
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix=f"bascule-chaos-{seed}-"))
     to_cut = server if isinstance(server, PostgreSql) and seed % way.on_postgresql == way.on_postgresql - 1 else None
@@ -122,9 +115,9 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Ca
     try:
         with ordeal.under_way():
             for gust in weather.gusts:
-                ordeal.meet(gust, calm.road)
+                ordeal.meet(gust)
             ordeal.end_in_calm()
-            ordeal.problems += broken(ledger_url, systems, calm.states)
+            ordeal.problems += broken(ledger_url, systems, calm.result())
     except Exception as trouble:  # noqa: BLE001  # told with the seed that met it
         ordeal.problems.append(f"{type(trouble).__name__}: {trouble}")
     if ordeal.problems:
