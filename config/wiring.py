@@ -30,6 +30,7 @@ from bascule.model import Cabinet, Kind, System
 from bascule.procedure import LOCK_OUT, SYNCHRONISE
 from bascule.waves.governor import Rules
 from bascule.waves.when import Blackout, may_begin_with, told, window_closes
+from config.expecting import expecting
 from config.settings import PaceSettings, Settings, SystemSettings
 
 if TYPE_CHECKING:
@@ -71,7 +72,13 @@ async def run_on(
         desk = Desk(ledger, clock)
         of_wave = rules.settings if rules is not None and not rules.at_any_hour else WaveSettings()
         blackouts = rules.blackouts if rules is not None and not rules.at_any_hour else ()
-        hours = Hours(of_wave, blackouts, _section_of(settings), clock)
+        bounded = bool(of_wave.window or of_wave.complete_by or blackouts)
+        expected = await asyncio.to_thread(expecting, ledger, settings.expected) if bounded else None
+
+        def section_of(cabinet: Cabinet) -> timedelta:
+            return expected.section(ledger.history(cabinet.code)) if expected is not None else timedelta()
+
+        hours = Hours(of_wave, blackouts, section_of, clock)
         asking = Asking(
             wave=wave,
             run=run,
@@ -143,8 +150,8 @@ class Hours:
 
     settings: WaveSettings
     blackouts: Sequence[Blackout]
-    section: timedelta
-    """How long they usually are, from lock-out to reopen: no lock-out begins unless it can end in time."""
+    section: Callable[[Cabinet], timedelta]
+    """How long they are, from lock-out to reopen, in nine of ten cases: no lock-out begins unless it can end in time."""
     clock: Callable[[], datetime]
 
     def close(self, cabinet: Cabinet) -> datetime | None:
@@ -152,14 +159,8 @@ class Hours:
 
     def why_not_now(self, cabinet: Cabinet) -> str | None:
         zone = ZoneInfo(cabinet.timezone)
-        opens = may_begin_with(self.section, self.settings, self.blackouts, zone, self.clock())
+        opens = may_begin_with(self.section(cabinet), self.settings, self.blackouts, zone, self.clock())
         return None if opens.is_now else opens.why
-
-
-def _section_of(settings: Settings) -> timedelta:
-    """How long users are kept out, in nine of ten cases: the synchronisation, between a lock-out and a reopen."""
-    expected = settings.expected
-    return timedelta(seconds=expected.medium.p90 + 2 * expected.write.p90)
 
 
 def not_before(desk: Desk, hours: Hours) -> Callable[[Cabinet, str], Awaitable[str | None]]:

@@ -64,7 +64,7 @@ class Office:
 
     @property
     def hours(self) -> Hours:
-        return Hours(WaveSettings(window=self.window), (), timedelta(minutes=1), self.on.time.now)
+        return Hours(WaveSettings(window=self.window), (), lambda cabinet: timedelta(minutes=1), self.on.time.now)
 
     async def wave(self, cabinets: Sequence[Cabinet] | None = None) -> Conducted:
         run = self.on.run(plays_person=False)

@@ -115,12 +115,12 @@ async def test_no_lock_out_begins_that_could_not_end_before_the_window_closes(tw
     settings = WaveSettings(window=closing_in(twelve, 30))
     [first, *_] = twelve.cabinets
     desk: Any = NoOrders()
-    run = twelve.run(not_now=not_before(desk, Hours(settings, (), timedelta(minutes=45), twelve.time.now)))
+    run = twelve.run(not_now=not_before(desk, Hours(settings, (), lambda _: timedelta(minutes=45), twelve.time.now)))
     standing = (await conduct(run, [first], slots=1)).standings[first.code]
     assert (standing.lifecycle, standing.step) == (Lifecycle.WAITING, "lock-out")
     assert "45 minutes from lock-out to reopen do not fit" in standing.reason
     assert "lock-out" not in [line["verb"] for line in await twelve.journal(first.code)]
-    run = twelve.run(not_now=not_before(desk, Hours(settings, (), timedelta(minutes=20), twelve.time.now)))
+    run = twelve.run(not_now=not_before(desk, Hours(settings, (), lambda _: timedelta(minutes=20), twelve.time.now)))
     assert (await conduct(run, [first], slots=1)).outcomes == {Outcome.OK: 1}
 
 
