@@ -81,11 +81,17 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("way", choices=WAYS, help="the engine by itself, or `bascule run`")
-    parser.add_argument("--seeds", type=int, default=100, help="how many, from 0 on")
+    parser.add_argument("--seeds", type=_at_least_one, default=100, help="how many, from 0 on")
     parser.add_argument("--seed", type=int, help="this one alone")
-    parser.add_argument("--cabinets", type=int, default=40)
-    parser.add_argument("--together", type=int, default=os.cpu_count(), help="seeds at once")
+    parser.add_argument("--cabinets", type=_at_least_one, default=40)
+    parser.add_argument("--together", type=_at_least_one, default=os.cpu_count(), help="seeds at once")
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if text.isdecimal() and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
 
 
 def undisturbed(count: int) -> States:

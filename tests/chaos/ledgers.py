@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from tests import databases
 
@@ -52,4 +53,10 @@ def postgresql() -> Iterator[PostgreSql | str]:
             return
         server = create_engine(named or stack.enter_context(databases.started()), isolation_level="AUTOCOMMIT")
         stack.callback(server.dispose)
+        try:
+            server.connect().close()
+        except OperationalError as silent:
+            raise SystemExit(
+                f"The PostgreSQL that {databases.POSTGRESQL_URL} names cannot be used: {silent.orig}"
+            ) from None
         yield PostgreSql(server)
