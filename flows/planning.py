@@ -86,7 +86,7 @@ async def draw_up(
             slots=rules.slots,
             stages=sizes,
             may_fail=bound_of_failures(rules.settings.breaker, rules.slots, planned=len(rules.cabinets)),
-            settings=rules.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+            settings=prepared.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             estimate=Estimate(
                 begins=_utc(min(usual.begins.values(), default=None)),
                 ends=_utc(_end(usual, steps)),
@@ -129,7 +129,7 @@ def require_current(plan: Plan, asked: Asked, prepared: Prepared, settings: Sett
 
 
 def stands_on(asked: Asked, prepared: Prepared, settings: Settings) -> dict[str, dict[str, object]]:
-    of_wave = prepared.rules.settings
+    of_wave = prepared.settings
     calendars = read_calendars(of_wave.blackout, beside=asked.waves or asked.inventory)
     return {
         "inventory": {f"{one.code} {field}": told for one in prepared.planned for field, told in said(one).items()},

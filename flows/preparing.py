@@ -65,8 +65,10 @@ class Prepared:
     """All cabinets of the wave."""
     cabinets: tuple[Cabinet, ...]
     """Those that this run takes up."""
+    settings: WaveSettings
+    """The wave's, as the inventory has them."""
     rules: Rules
-    """What governs this run."""
+    """What governs this run, from them and from what was begun before."""
     over_http: frozenset[System] = frozenset()
     """The systems that these cabinets are read from, or acted on, by an http agent."""
     ignored: tuple[str, ...] = ()
@@ -92,12 +94,15 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
     over_http = {
         system for cabinet in cabinets for system in System if HTTP in connectors_of(settings, cabinet, system)
     }
+    rules = _rules(asked, wave, of_wave, cabinets, settings, ledger, wave_size=len(of_the_wave))
+    by_code = {cabinet.code: cabinet for cabinet in cabinets}
     return Prepared(
         wave=wave,
         inventory=inventory,
         planned=of_the_wave,
-        cabinets=cabinets,
-        rules=_rules(asked, wave, of_wave, cabinets, settings, ledger, wave_size=len(of_the_wave)),
+        cabinets=tuple(by_code[one.code] for one in rules.cabinets),
+        settings=of_wave,
+        rules=rules,
         over_http=frozenset(over_http),
         ignored=ignored,
         because=asked.because,
@@ -130,8 +135,8 @@ def _rules(
     in_turn = sorted(cabinets, key=lambda cabinet: cabinet.code not in begun)
     if of_wave.ramp:
         taken_up = sum(cabinet.code in begun for cabinet in in_turn)
-        ramp = (*going_on(of_wave.ramp, wave_size, len(begun), taken_up), REST)
-        of_wave = of_wave.model_copy(update={"ramp": ramp})
+        ramp = going_on(of_wave.ramp, wave_size, len(begun), taken_up)
+        of_wave = of_wave.model_copy(update={"ramp": ramp if sum(ramp) >= len(in_turn) else (*ramp, REST)})
     return Rules(
         settings=of_wave,
         cabinets=tuple(

@@ -102,8 +102,7 @@ async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger,
             await opening.begin(run, prepared.planned, prepared.evidence, prepared.because)
             watch.begins(prepared)
             async with run.heartbeat():
-                taken_up = {cabinet.code for cabinet in prepared.cabinets}
-                await let_users_in(settings, ledger, stop, besides=taken_up)
+                await let_users_in(settings, ledger, stop)
                 conducted = await conduct(
                     run, prepared.cabinets, rules=prepared.rules, migrate=migrate_in_prefect, on_standing=watch.stands
                 )
