@@ -40,6 +40,7 @@ def sandbox(tmp_path: Path) -> Iterator[str]:
         process.terminate()
 
 
+@pytest.mark.timeout(300)  # 40 s of two cores, which other tests may want too
 def test_two_processes_on_one_postgresql_share_a_wave_of_300_and_run_no_cabinet_twice(
     postgresql_url: str, sandbox: str
 ) -> None:
@@ -47,8 +48,9 @@ def test_two_processes_on_one_postgresql_share_a_wave_of_300_and_run_no_cabinet_
     Ledger(postgresql_url).close()  # both then find its tables
     with ExitStack() as at_work:
         two = [at_work.enter_context(subprocess.Popen(command, cwd=ROOT)) for _ in range(2)]
-        at_work.callback(lambda: [one.kill() for one in two])
-        assert [one.wait(timeout=120) for one in two] == [0, 0]
+        for one in two:
+            at_work.callback(one.kill)
+        assert [one.wait(timeout=240) for one in two] == [0, 0]
 
     journal = httpx.get(f"{sandbox}/sandbox/journal", trust_env=False, timeout=60).json()
     written = Counter((line["cabinet"], line["verb"]) for line in journal if line["outcome"] in ("applied", "dropped"))
@@ -58,9 +60,8 @@ def test_two_processes_on_one_postgresql_share_a_wave_of_300_and_run_no_cabinet_
         began = ledger.of_wave("pilot", [EntryKind.BEGAN])
         assert sorted(entry.cabinet for entry in began) == [cabinet.code for cabinet in WAVE]
         shares = Counter(entry.run for entry in began)
-        print(f"the two took {' and '.join(map(str, shares.values()))} of {COUNT}")
         assert len(shares) == 2
-        assert min(shares.values()) >= COUNT / 10
+        assert min(shares.values()) >= COUNT / 10, shares
         assert {outcome: count for outcome, count in status_of(ledger, "pilot").outcomes.items() if count} == {
             Outcome.OK: COUNT
         }
