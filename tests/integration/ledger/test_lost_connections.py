@@ -210,7 +210,7 @@ async def test_processes_that_are_cut_again_and_again_lose_nothing_and_write_not
     for writer in writers:
         writer.communicate()
 
-    assert cuts > 5
+    assert cuts > 2
     assert [writer.returncode for writer in writers] == [0, 0]
     with Ledger(ledger_url, read_only=True) as ledger:
         histories = ledger.histories(["C0001", "OWN-A", "OWN-B"])
