@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,11 +15,20 @@ from bascule.model import ErrorClass, Lifecycle, Outcome, State
 
 GENESIS = "0" * 64
 
+HASHED = (
+    *("cabinet", "seq", "previous", "kind", "at", "who", "wave", "run", "step", "attempt", "state", "reason"),
+    *("lifecycle", "outcome", "error_class", "error_signature", "verb", "key", "operation", "fence", "evidence"),
+)
+"""What the hash of an entry is made of, in this order. It can never change: the ledgers that there are rely on it."""
+
 FROM_OUTSIDE = ("who", "reason", "error_signature", "operation")
 """Where people and remotes are quoted, who may say anything."""
 
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 """Halves of characters, which are in no UTF-8; and NUL, which PostgreSQL has in no text."""
+
+
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class EntryKind(StrEnum):
@@ -102,38 +111,13 @@ def chained(entry: Entry, seq: int, previous: str) -> Entry:
 
 def digest(entry: Entry) -> str:
     """SHA-256 over every field but the hash itself, the hash of the entry before included."""
-    return hashlib.sha256(canonical(entry).encode()).hexdigest()
+    instant = entry.at.astimezone(UTC).isoformat(timespec="microseconds")
+    return digest_of([instant if name == "at" else getattr(entry, name) for name in HASHED])
 
 
-def canonical(entry: Entry) -> str:
-    return json.dumps(
-        [
-            entry.cabinet,
-            entry.seq,
-            entry.previous,
-            entry.kind,
-            entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
-            entry.who,
-            entry.wave,
-            entry.run,
-            entry.step,
-            entry.attempt,
-            entry.state,
-            entry.reason,
-            entry.lifecycle,
-            entry.outcome,
-            entry.error_class,
-            entry.error_signature,
-            entry.verb,
-            entry.key,
-            entry.operation,
-            entry.fence,
-            entry.evidence,
-        ],
-        ensure_ascii=False,
-        sort_keys=True,
-        separators=(",", ":"),
-    )
+def digest_of(values: Sequence[Any]) -> str:
+    """The same over plain values, in the order of `HASHED`: as JSON without spaces, names in evidence sorted, in UTF-8."""
+    return hashlib.sha256(_canonical(values).encode()).hexdigest()
 
 
 def _writable(text: str) -> str:
