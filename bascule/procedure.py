@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 from typing import Any, TypeVar
 
 from bascule.checks.consistency import anomalies
 from bascule.checks.entity import entity_problem, group_exists, profile_exists
 from bascule.checks.findings import Finding, Level
-from bascule.checks.reconciliation import compare, contacts_to_enter
+from bascule.checks.reconciliation import NO_LIST, Reconciliation, Tolerated, compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
 from bascule.connectors import Observation
 from bascule.connectors.contract import verb_named
@@ -62,6 +63,8 @@ class Facts:
     read: Mapping[Reading, Observation]
     again: frozenset[str] = frozenset()
     """Steps that a person ordered to be done once more, and that have not been since."""
+    tolerate: frozenset[Tolerated] = frozenset()
+    """In what texts may differ between source and target."""
 
     @property
     def my_sage(self) -> MySageFacts:
@@ -91,6 +94,11 @@ class Facts:
     def target(self) -> S4aLists:
         return self._the(Kept.TARGET, S4aLists)
 
+    @cached_property
+    def reconciled(self) -> Reconciliation:
+        """Source and target as they were kept. Looked at by several conditions, and dear."""
+        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate)
+
     def _the(self, reading: Reading, kind: type[T]) -> T:
         observation = self.read[reading]
         assert isinstance(observation, kind)
@@ -117,10 +125,13 @@ class Condition:
     otherwise: str | Callable[[Facts], str]
     holds: Callable[[Facts], bool]
     when_false: WhenFalse = WhenFalse.WAITS
-    remedy: str = ""
+    remedy: str | Callable[[Facts], str] = ""
 
     def why_not(self, facts: Facts) -> str:
         return self.otherwise if isinstance(self.otherwise, str) else self.otherwise(facts)
+
+    def what_to_do(self, facts: Facts) -> str:
+        return self.remedy if isinstance(self.remedy, str) else self.remedy(facts)
 
 
 @dataclass(frozen=True)
@@ -160,6 +171,8 @@ class Step:
     keeps_before: Kept | None = None
     keeps_after: Kept | None = None
     findings: Callable[[Facts], tuple[Finding, ...]] = lambda facts: ()
+    tells: Callable[[Facts], Mapping[str, Any]] = lambda facts: {}
+    """What its proof, or its verdict, keeps as evidence besides what was observed."""
     needed: Callable[[Cabinet], bool] = lambda cabinet: True
 
     @property
@@ -380,10 +393,10 @@ users_can_connect = Condition(
 )
 is_the_same_on_both_sides = Condition(
     KEPT,
-    lambda f: compare(f.source, f.target).in_words(),
-    lambda f: compare(f.source, f.target).none,
+    lambda f: f.reconciled.in_words(),
+    lambda f: f.reconciled.is_same,
     WhenFalse.IS_PARTIAL,
-    "see the list of what is missing; in most cases the AdminSage lacked rights on a dossier group",
+    lambda f: what_to_do_about(f.reconciled),
 )
 users_are_invited = Condition(
     S4A_LISTS,
@@ -578,19 +591,21 @@ PROCEDURE: tuple[Step, ...] = (
     Step(
         name="reconcile",
         kind=Kind.CHECK,
-        says="Dossier groups, dossiers, collaborateurs and rights are the same sets on both sides, as read under the lock-out.",
+        says="Dossier groups, dossiers, collaborateurs and rights are the same sets on both sides, as read under the lock-out; so are the default profile and group.",
         after=("reopen",),
         ensures=(is_the_same_on_both_sides,),
         findings=lambda f: tuple(
             Finding(
                 rule="REC-01",
                 level=Level.RESERVATION,
-                about=f"{what}s",
-                says=f"{what}s were not compared: no list of Client Management tells them",
+                about=f"{one.what}s",
+                says=f"{one.what}s were not compared: {one.not_compared}",
                 remedy="compare them by eye, or export them too, then re-run",
             )
-            for what in compare(f.source, f.target).not_compared
+            for one in f.reconciled.not_compared
+            if one.not_compared == NO_LIST
         ),
+        tells=lambda f: {"reconciled": f.reconciled.as_json()},
     ),
     Step(
         name="users",
@@ -691,6 +706,14 @@ def _nobody_need_be_kept_out(facts: Facts) -> bool:
 
 def _blocking(facts: Facts) -> tuple[Finding, ...]:
     return tuple(finding for finding in anomalies(facts.ge_lists, facts.cabinet) if finding.level is Level.BLOCK)
+
+
+def what_to_do_about(reconciled: Reconciliation) -> str:
+    """Where source and target differ."""
+    group = reconciled.group_left_behind
+    if group is None:
+        return "see the list of what is missing; in most cases the AdminSage lacked rights on a dossier group"
+    return f"see the list of what is missing: all those dossiers are of the group {group!r}; see whether the AdminSage held every right on it"
 
 
 def _anomalies_in_words(found: tuple[Finding, ...]) -> str:

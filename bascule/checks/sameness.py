@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from itertools import islice
 from unicodedata import combining, normalize
@@ -24,7 +25,7 @@ def how_names_differ(ours: str, theirs: str) -> str | None:
         return None
     if ours.casefold() == theirs.casefold():
         return "only upper and lower case differ"
-    if _without_marks(ours) == _without_marks(theirs):
+    if without_marks(ours.casefold()) == without_marks(theirs.casefold()):
         return "only accents, apostrophes or dashes differ"
     return "they differ"
 
@@ -37,9 +38,14 @@ def named(things: Iterable[str], at_most: int) -> str:
     return f"{first} and {more} more" if more else first
 
 
+def without_marks(text: str) -> str:
+    """Without accents; apostrophes and dashes of one kind each; ligatures taken apart."""
+    taken_apart = normalize("NFD", text.translate(_LOOKALIKES))
+    bare = "".join(letter for letter in taken_apart if not combining(letter))
+    return _INITIAL.sub(lambda found: _LIGATURES[ord(found[0])].title(), bare).translate(_LIGATURES)
+
+
 _LOOKALIKES = str.maketrans({"’": "'", "‘": "'", "`": "'", "´": "'", "–": "-", "—": "-", "‐": "-", "‑": "-", "−": "-"})
-
-
-def _without_marks(text: str) -> str:
-    taken_apart = normalize("NFD", text.translate(_LOOKALIKES).casefold())
-    return "".join(letter for letter in taken_apart if not combining(letter)).replace("œ", "oe").replace("æ", "ae")
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "Œ": "OE", "Æ": "AE"})
+_INITIAL = re.compile("[ŒÆ](?=[a-z])")
+"""Œuvre is Oeuvre, where ŒUVRE is OEUVRE."""

@@ -222,7 +222,8 @@ class CabinetRun:
             return None
         for one in chain.from_iterable(step.acts for step in together):
             if one.never_while is not None and one.never_while.holds(facts):
-                return Doubt(State.UNKNOWN, one.never_while.why_not(facts), ErrorClass.EXTERNAL, one.never_while.remedy)
+                never = one.never_while
+                return Doubt(State.UNKNOWN, never.why_not(facts), ErrorClass.EXTERNAL, never.what_to_do(facts))
         order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
         if order is not None:
             return Doubt(
@@ -457,7 +458,7 @@ class CabinetRun:
             if isinstance(reading, Kept):
                 read[reading] = await self._kept(reading)
         again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, self.history) else ()
-        return Facts(self.run.clock(), self.cabinet, read, frozenset(again))
+        return Facts(self.run.clock(), self.cabinet, read, frozenset(again), self.run.tolerate)
 
     async def _kept(self, reading: Kept) -> GeLists | S4aLists:
         """The list as it was kept under the lock-out; as it is now where none was kept, or it was purged."""
@@ -494,7 +495,7 @@ class CabinetRun:
     # Entries
 
     async def _prove(self, step: Step, facts: Facts | None, reason: str) -> Entry:
-        evidence: dict[str, Any] = {"observed": _observed(facts)} if facts is not None else {}
+        evidence = _evidence(step, facts)
         if step.keeps_after is not None:
             evidence["kept"] = await self._lists(step.keeps_after)
         if step.keeps_before is not None and not intended(step.name, self.history):
@@ -511,16 +512,12 @@ class CabinetRun:
 
     def _unmet(self, step: Step, condition: Condition, facts: Facts) -> Entry:
         self._find(step, step.findings(facts) if step.reads <= facts.read.keys() else ())
-        reason = condition.why_not(facts)
+        reason, remedy = condition.why_not(facts), condition.what_to_do(facts)
         if condition.when_false is WhenFalse.WAITS:
-            return self._verdict(
-                step, State.WAITING, reason, error_class=ErrorClass.HUMAN, remedy=condition.remedy, facts=facts
-            )
+            return self._verdict(step, State.WAITING, reason, error_class=ErrorClass.HUMAN, remedy=remedy, facts=facts)
         outcome = OUTCOME_WHEN_FALSE[condition.when_false]
         kind = ErrorClass.DATA if outcome in (Outcome.BLOCKED, Outcome.PARTIAL) else ErrorClass.EXTERNAL
-        return self._verdict(
-            step, State.FAILED, reason, error_class=kind, outcome=outcome, remedy=condition.remedy, facts=facts
-        )
+        return self._verdict(step, State.FAILED, reason, error_class=kind, outcome=outcome, remedy=remedy, facts=facts)
 
     def _verdict_on(self, step: Step, error: RemoteError) -> Entry:
         state, outcome = STATE_OF_CLASS[error.error_class]
@@ -554,7 +551,7 @@ class CabinetRun:
         retry_after: float | None = None,
         facts: Facts | None = None,
     ) -> Entry:
-        evidence: dict[str, Any] = {"observed": _observed(facts)} if facts is not None else {}
+        evidence = _evidence(step, facts)
         evidence |= {
             name: value for name, value in (("code", code), ("remedy", remedy), ("retry_after", retry_after)) if value
         }
@@ -641,6 +638,13 @@ class CabinetRun:
 
 def first_unmet(conditions: Iterable[Condition], facts: Facts) -> Condition | None:
     return next((condition for condition in conditions if not condition.holds(facts)), None)
+
+
+def _evidence(step: Step, facts: Facts | None) -> dict[str, Any]:
+    """What an attempt's end stands on, and what the step tells besides."""
+    if facts is None:
+        return {}
+    return {"observed": _observed(facts)} | dict(step.tells(facts) if step.reads <= facts.read.keys() else {})
 
 
 def _observed(facts: Facts) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from bascule.checks.reconciliation import Tolerated
 from bascule.connectors import Operation, Remote
 from bascule.engine.decisions import RetryPolicy
 from bascule.ledger import HEARTBEAT_SECONDS, Ledger, Owner
@@ -55,6 +56,8 @@ class Run:
     pace: Pace = field(default_factory=Pace)
     plays_person: bool = False
     """The sandbox does what a person would do. Only its environment may set this."""
+    tolerate: frozenset[Tolerated] = frozenset()
+    """In what texts may differ between source and target without being a difference."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
