@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from bascule.engine.conduct import Conducted
@@ -16,7 +17,11 @@ from bascule.model import Cabinet, Lifecycle
 
 
 async def begin(run: Run, cabinets: Sequence[Cabinet], evidence: Mapping[str, Any], because: str = "") -> None:
-    """On disk before anything is asked of a system: the run, and each cabinet that is new to the wave or whose row changed."""
+    """On disk before anything is asked of a system: the run, and each cabinet that is new to the wave or whose row changed.
+
+    `evidence`: what the run stands on, such as the inventory's digest and the plan's hash; who, why, which version of Bascule
+    and which process are added.
+    """
     entries = [
         Entry(
             cabinet=f"@{run.wave}",
@@ -26,7 +31,7 @@ async def begin(run: Run, cabinets: Sequence[Cabinet], evidence: Mapping[str, An
             wave=run.wave,
             run=run.id,
             reason=because,
-            evidence={**evidence, "process": asdict(run.owner)},
+            evidence={**evidence, "version": version("bascule"), "process": asdict(run.owner)},
         )
     ]
     planned = {entry.cabinet: entry.evidence.get("row") for entry in run.ledger.of_wave(run.wave, [EntryKind.PLANNED])}
