@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from bascule.checks.consistency import anomalies
 from bascule.checks.entity import entity_problem, group_exists, profile_exists
 from bascule.checks.findings import Finding, Level
-from bascule.checks.reconciliation import NO_LIST, Reconciliation, Tolerated, compare, contacts_to_enter
+from bascule.checks.reconciliation import NO_LIST, Reconciliation, compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
+from bascule.checks.sameness import Tolerated
 from bascule.connectors import Observation
 from bascule.connectors.contract import verb_named
 from bascule.connectors.operator.sittings import sitting_of
@@ -663,6 +664,7 @@ PROCEDURE: tuple[Step, ...] = (
 
 # The guarded section: it opens only while the synchronisation is unproven, and its reopen is owed whatever happens.
 LOCK_OUT, SYNCHRONISE, REOPEN = "lock-out", "synchronise", "reopen"
+RECONCILE = "reconcile"
 
 _by_name = {step.name: step for step in PROCEDURE}
 

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from bascule.checks.sameness import Tolerated
 from bascule.errors import BasculeError
 from bascule.inventory import rules
 from bascule.model import System
@@ -194,6 +195,15 @@ class ExpectedSettings(Part):
         return self
 
 
+class ReconciliationSettings(Part):
+    """What may differ between GE and Client Management without being a difference. It is listed all the same."""
+
+    tolerate: Annotated[tuple[Tolerated, ...], NoDecode, BeforeValidator(_names)] = Field(
+        (),
+        description="in what labels and names may differ: case, accents; keys, numbers, status and membership never may",
+    )
+
+
 class SmtpSettings(Part):
     """The mail server that notices go through. No host: no mail."""
 
@@ -291,6 +301,7 @@ class Settings(BaseSettings):
     extracts: ExtractsSettings = ExtractsSettings()
     orders: OrdersSettings = OrdersSettings()
     expected: ExpectedSettings = ExpectedSettings()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
     notices: NoticesSettings = NoticesSettings()
 
     def system(self, system: System) -> SystemSettings:
@@ -383,7 +394,7 @@ def _in_words(wrong: ValidationError, path: Path) -> Iterator[str]:
     names = list(names_of_settings())
     for error in wrong.errors():
         dotted = ".".join(str(part) for part in error["loc"])
-        variable = f"{PREFIX}{dotted.replace('.', '__').upper()}"
+        variable = f"{PREFIX}{'__'.join(part for part in error['loc'] if isinstance(part, str)).upper()}"
         where = variable if variable in os.environ else f"{path}"
         if error["type"] == "extra_forbidden":
             yield f"{where}: {dotted}: no such setting{_did_you_mean(dotted, names)}"

@@ -131,6 +131,7 @@ async def run_on(
             remote=remote_of,
             pace=pace_of(settings.pace),
             plays_person=settings.plays_person,
+            tolerate=frozenset(settings.reconciliation.tolerate),
             clock=clock,
             not_now=not_before(desk, hours),
             share_among=share_among,

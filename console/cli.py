@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from console import commanding, inbox, inventory, noticing, planning, running, sandbox, unlocking, watching
+from console import commanding, inbox, inventory, noticing, planning, reconciling, running, sandbox, unlocking, watching
 from console.telling import say
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ running.register(app)
 commanding.register(app)
 inbox.register(app)
 noticing.register(app)
+reconciling.register(app)
 unlocking.register(app)
 watching.register(app)
 

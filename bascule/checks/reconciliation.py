@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import islice
 from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import TypeAdapter
 
 from bascule.checks.entity import group_named, profile_named
-from bascule.checks.sameness import as_ge_compares, plain, without_marks
+from bascule.checks.sameness import Tolerated, as_ge_compares, plain, read_with
 from bascule.facts import Collaborateur, Contact, Dossier, GeFacts, GeLists, Group, Right, S4aLists
 from bascule.model import Cabinet
 
@@ -29,14 +28,6 @@ TEXTS = frozenset({"label", "name", "last name", "first name"})
 LISTED_AT_MOST = 5_000
 """Of one list: the ledger keeps what people can read, and how many more there were."""
 NO_LIST, NOT_SHOWN = "no list of Client Management tells them", "Client Management does not show it"
-
-
-class Tolerated(StrEnum):
-    """In what a label or a name may differ without being another one. Keys, numbers, status and membership never may."""
-
-    CASE = "case"
-    ACCENTS = "accents"
-    """Apostrophes, dashes and ligatures too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,13 +266,8 @@ def _changed(before: Fields, after: Fields, tolerate: Collection[Tolerated]) -> 
 
 
 def _is_tolerated(change: Change, tolerate: Collection[Tolerated]) -> bool:
-    return change.field in TEXTS and _as_read(change.was, tolerate) == _as_read(change.now, tolerate)
-
-
-def _as_read(text: str | None, tolerate: Collection[Tolerated]) -> str:
-    text = text or ""
-    text = without_marks(text) if Tolerated.ACCENTS in tolerate else text
-    return text.casefold() if Tolerated.CASE in tolerate else text
+    texts = [read_with(tolerate, text or "") for text in (change.was, change.now)]
+    return change.field in TEXTS and texts[0] == texts[1]
 
 
 def _fields_of_group(group: Group) -> Fields:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from enum import StrEnum
 from itertools import islice
 from unicodedata import combining, normalize
+
+
+class Tolerated(StrEnum):
+    """In what a label or a name may differ without being another one. Keys, numbers, status and membership never may."""
+
+    CASE = "case"
+    ACCENTS = "accents"
+    """Apostrophes, dashes and ligatures too."""
 
 
 def plain(text: str) -> str:
@@ -28,6 +37,12 @@ def how_names_differ(ours: str, theirs: str) -> str | None:
     if without_marks(ours.casefold()) == without_marks(theirs.casefold()):
         return "only accents, apostrophes or dashes differ"
     return "they differ"
+
+
+def read_with(tolerate: Collection[Tolerated], text: str) -> str:
+    """Two texts that are read alike differ only as they may."""
+    text = without_marks(text) if Tolerated.ACCENTS in tolerate else text
+    return text.casefold() if Tolerated.CASE in tolerate else text
 
 
 def named(things: Iterable[str], at_most: int) -> str:

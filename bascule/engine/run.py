@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from bascule.checks.reconciliation import Tolerated
+from bascule.checks.sameness import Tolerated
 from bascule.connectors import Operation, Remote
 from bascule.engine.decisions import RetryPolicy
 from bascule.ledger import HEARTBEAT_SECONDS, Ledger, Owner

@@ -63,6 +63,8 @@ class EntryKind(StrEnum):
     """What a person told a running wave: its word is in the evidence."""
     REFUSED = "refused"
     """Somebody tried what they may not do."""
+    RECONCILED = "reconciled"
+    """Both sides were compared as they were then, after the migration. Says nothing of the cabinet's outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

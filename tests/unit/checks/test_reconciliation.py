@@ -15,9 +15,9 @@ from bascule.checks.reconciliation import (
     Difference,
     Listed,
     Reconciliation,
-    Tolerated,
     contacts_to_enter,
 )
+from bascule.checks.sameness import Tolerated
 from bascule.connectors.operator.facts import ge_facts
 from bascule.facts import Dossier, DossierStatus, GeLists, S4aLists
 from tests.unit.checks.lists import ADMIN, CABINET, cabinet, contact, dossier, ge, group, holds, person, profile, s4a

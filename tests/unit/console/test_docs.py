@@ -32,7 +32,7 @@ def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     governing = {f"bascule {verb}" for verb in ("pause", "drain", "resume", "stop", "unlock")}
     assert set(COMMANDS) == inventory | looking | playing | planning | governing | {
         f"bascule {verb}"
-        for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "notify", "demo", "server")
+        for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "notify", "demo", "server", "reconcile")
     }
 
 

@@ -1,0 +1,278 @@
+"""The verb that compares both sides again, at any time after: reconcile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bascule.errors import BasculeError
+from console.running import Because, Concurrency, Environment, Json
+from console.telling import print_json, say_connectors, say_where
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+    from bascule.ledger import Entry, Ledger
+    from bascule.model import Cabinet
+    from config.settings import Settings
+
+
+class NothingToCompare(BasculeError):
+    """No cabinet of the selection is synchronised."""
+
+
+class Result(StrEnum):
+    SAME = "same"
+    DRIFT = "drift"
+    UNKNOWN = "unknown"
+    """One side could not be read."""
+    NOT_COMPARED = "not-compared"
+
+
+COLOURS = {Result.SAME: "green", Result.DRIFT: "red", Result.UNKNOWN: "magenta", Result.NOT_COMPARED: "yellow"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is told of one cabinet."""
+
+    code: str
+    result: Result
+    says: str
+    next_action: str | None = None
+    since_last: str | None = None
+    """better, same or worse than the last time; None where nobody compared before, or nothing could be compared now."""
+    last: Mapping[str, Any] | None = None
+    """When it was compared before, and how many things were missing, extra, different and tolerated then."""
+    reconciled: Mapping[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The cabinets to compare, and the others with the reason why not."""
+
+    cabinets: tuple[Cabinet, ...]
+    others: Mapping[str, str]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(reconcile)
+
+
+def reconcile(
+    wave: Annotated[str, typer.Option("--wave", "-w", help="The wave, as the ledger knows it.")],
+    cabinet: Annotated[
+        list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's code; may be given several times.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Tell how it was each time before; reads no system, writes nothing.")
+    ] = False,
+    because: Because = "",
+    concurrency: Concurrency = None,
+    json: Json = False,
+    environment: Environment = None,
+) -> None:
+    """Compare GE and Client Management as they are now, for every cabinet that is synchronised; what differs is drift.
+
+    Changes no outcome; the ledger keeps what was found. Ends 0 where all are the same, 4 where some differ or cannot be read.
+
+    Example: bascule reconcile --wave pilot --because "A week after"
+    """
+    from config.settings import read_settings
+    from config.wiring import open_ledger
+
+    settings = read_settings(environment)
+    say_where(settings)
+    codes = tuple(cabinet or ())
+    with open_ledger(settings, read_only=history) as ledger:
+        if history:
+            _tell_history(_history(ledger, wave, codes), wave, as_json=json)
+            return
+        chosen = choose(ledger, wave, codes)
+        say_connectors(settings, chosen.cabinets)
+        slots = concurrency or settings.concurrency
+        entries = asyncio.run(_reconciled(settings, ledger, wave, chosen, because=because.strip(), at_once=slots))
+        found = told_of(entries, chosen, _trend_of(ledger, list(entries)))
+    if json:
+        print_json(_as_json(wave, found))
+    else:
+        from rich.console import Console
+
+        Console().print(as_table(wave, found))
+    raise typer.Exit(exit_code_of(found))
+
+
+# Which cabinets
+
+
+def choose(ledger: Ledger, wave: str, codes: Sequence[str]) -> Chosen:
+    """Raises NoSuchWave, NotChosen, or NothingToCompare."""
+    from datetime import UTC, datetime
+
+    from bascule.engine.reconciling import is_synchronised
+    from bascule.ledger import EntryKind
+    from bascule.waves.choosing import in_wave
+    from flows.preparing import stored_inventory
+
+    wanted = _codes_of(ledger, wave, codes)
+    rows = {one.code: one for one in in_wave(stored_inventory(ledger, wave).cabinets, wave)}
+    histories = ledger.histories(wanted, (EntryKind.PROOF, EntryKind.NOTE))
+    now = datetime.now(UTC)
+    others = {
+        code: "its synchronisation is not proven" if code in rows else "the inventory does not name it any more"
+        for code in wanted
+        if code not in rows or not is_synchronised(histories[code], now)
+    }
+    if len(others) == len(wanted):
+        raise NothingToCompare(
+            f"No cabinet of wave {wave!r} can be compared: {'; '.join(sorted(set(others.values())))}",
+            remedy=f"see where they stand: bascule status --wave {wave}",
+        )
+    return Chosen(tuple(rows[code] for code in wanted if code not in others), others)
+
+
+def _codes_of(ledger: Ledger, wave: str, codes: Sequence[str]) -> list[str]:
+    """Those named, else all of the wave. Raises NoSuchWave, or NotChosen."""
+    from bascule.reports import status_of
+    from bascule.waves.choosing import NotChosen, did_you_mean
+
+    planned = [cabinet.code for cabinet in status_of(ledger, wave).cabinets]
+    stranger = next((code for code in codes if code not in planned), None)
+    if stranger is not None:
+        raise NotChosen(
+            f"Wave {wave!r} has no cabinet {stranger!r}{did_you_mean(stranger, planned)}",
+            remedy=f"see which it has: bascule status --wave {wave}",
+        )
+    return list(dict.fromkeys(codes)) or planned
+
+
+# What is found
+
+
+async def _reconciled(
+    settings: Settings, ledger: Ledger, wave: str, chosen: Chosen, *, because: str, at_once: int
+) -> dict[str, Entry]:
+    from bascule.engine.reconciling import reconcile_all
+    from config.wiring import run_on
+
+    async with run_on(settings, ledger, wave=wave) as run:
+        return await reconcile_all(run, chosen.cabinets, because=because, at_once=at_once)
+
+
+def _trend_of(ledger: Ledger, codes: Sequence[str]) -> pd.DataFrame:
+    from bascule.reports.drift import TREND_KINDS, trend
+
+    return trend(entry for entries in ledger.histories(codes, TREND_KINDS).values() for entry in entries)
+
+
+def told_of(entries: Mapping[str, Entry], chosen: Chosen, trend: pd.DataFrame) -> list[Told]:
+    """What needs somebody first; then by code."""
+    told = [_told(entry, _rows(trend[trend["code"] == code])) for code, entry in entries.items()]
+    told += [Told(code=code, result=Result.NOT_COMPARED, says=why) for code, why in chosen.others.items()]
+    gravity = (Result.UNKNOWN, Result.DRIFT, Result.NOT_COMPARED, Result.SAME)
+    return sorted(told, key=lambda one: (gravity.index(one.result), one.code))
+
+
+def _told(entry: Entry, rows: Sequence[Mapping[str, Any]]) -> Told:
+    """`rows`: each time this cabinet was compared, this time included where it could be."""
+    reconciled = entry.evidence.get("reconciled")
+    before = rows[:-1] if reconciled else rows
+    last = before[-1] if before else None
+    return Told(
+        code=entry.cabinet,
+        result=_result_of(entry),
+        says=entry.reason,
+        next_action=entry.evidence.get("remedy"),
+        since_last=rows[-1]["since_last"] if reconciled else None,
+        last={name: last[name] for name in ("at", "missing", "extra", "different", "tolerated")} if last else None,
+        reconciled=reconciled,
+    )
+
+
+def _result_of(entry: Entry) -> Result:
+    from bascule.engine.reconciling import DRIFT, SAME
+
+    if entry.state is SAME:
+        return Result.SAME
+    return Result.DRIFT if entry.state is DRIFT else Result.UNKNOWN
+
+
+def _rows(trend: pd.DataFrame) -> list[dict[str, Any]]:
+    """As JSON holds it."""
+    rows = trend.assign(at=trend["at"].map(lambda at: at.isoformat())).to_dict("records")
+    return [{str(name): cell for name, cell in row.items()} for row in rows]
+
+
+def exit_code_of(found: Sequence[Told]) -> int:
+    from console.exit_codes import Exit
+
+    return Exit.NOT_OK if {Result.DRIFT, Result.UNKNOWN} & {one.result for one in found} else Exit.OK
+
+
+def _as_json(wave: str, found: Sequence[Told]) -> dict[str, Any]:
+    counted = Counter(one.result for one in found)
+    return {
+        "wave": wave,
+        "results": {result.value: counted[result] for result in Result if counted[result]},
+        "cabinets": [one.as_json() for one in found],
+    }
+
+
+def as_table(wave: str, found: Sequence[Told]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    counted = Counter(one.result for one in found)
+    table = Table(
+        title=f"Wave {wave}, as it is now: {', '.join(f'{counted[result]} {result}' for result in Result if counted[result])}",
+        title_justify="left",
+    )
+    for column in ("cabinet", "both sides", "what", "since last time", "next"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        # Text that comes from outside is shown as it is, never read as markup.
+        cells = (Text(cell) for cell in (one.says, _since(one), one.next_action or ""))
+        table.add_row(one.code, f"[{COLOURS[one.result]}]{one.result}[/]", *cells)
+    return table
+
+
+def _since(told: Told) -> str:
+    """`better: 3 missing on 2026-12-08`."""
+    if told.last is None:
+        return ""
+    counts = [f"{told.last[kind]} {kind}" for kind in ("missing", "extra", "different") if told.last[kind]]
+    how = f"{told.since_last}: " if told.since_last else ""
+    return f"{how}{', '.join(counts) or 'no difference'} on {told.last['at'][:10]}"
+
+
+# How it was
+
+
+def _history(ledger: Ledger, wave: str, codes: Sequence[str]) -> pd.DataFrame:
+    return _trend_of(ledger, _codes_of(ledger, wave, codes))
+
+
+def _tell_history(trend: pd.DataFrame, wave: str, *, as_json: bool) -> None:
+    rows = _rows(trend)
+    if as_json:
+        print_json(rows)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Wave {wave}: each time both sides were compared", title_justify="left")
+    for column in trend.columns:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in (row | {"at": row["at"][:16]}).values()))
+    Console().print(table)
