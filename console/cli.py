@@ -8,7 +8,19 @@ from typing import Annotated
 
 import typer
 
-from console import commanding, inbox, inventory, noticing, planning, reconciling, running, sandbox, unlocking, watching
+from console import (
+    auditing,
+    commanding,
+    inbox,
+    inventory,
+    noticing,
+    planning,
+    reconciling,
+    running,
+    sandbox,
+    unlocking,
+    watching,
+)
 from console.telling import say
 
 app = typer.Typer(
@@ -30,6 +42,7 @@ noticing.register(app)
 reconciling.register(app)
 unlocking.register(app)
 watching.register(app)
+auditing.register(app)
 
 
 def version(asked: bool) -> None:

@@ -196,7 +196,7 @@ def chains(url: str) -> frozenset[str]:
     """The names of all chains there are."""
     query = select(tables.entry.c.cabinet).distinct()
     with _reading(url) as connection:
-        return frozenset(str(name) for (name,) in connection.execute(query))
+        return frozenset(_named(name) for (name,) in connection.execute(query))
 
 
 # One chain
@@ -215,7 +215,7 @@ class _Seen:
 
 def _flaws_of_chains(rows: Iterable[Row], anchor: Mapping[str, Head], seen: _Seen) -> Iterator[Flaw]:
     for name, of_chain in groupby(rows, key=itemgetter(0)):
-        chain = str(name)
+        chain = _named(name)
         seen.chains.add(chain)
         broken, place, previous = None, 0, GENESIS
         anchored, at_anchor = anchor.get(chain), None
@@ -295,7 +295,7 @@ def _against(anchored: Head, at_anchor: Any, last: Row, already: Flaw | None) ->
         yield _flaw(last, Wrong.CUT, told)
     elif at_anchor != anchored.hash and already is None:
         told = f"the run folder has seen another entry {anchored.seq}: from some entry up to it, the chain was written anew"
-        yield Flaw(of=str(last.cabinet), wrong=Wrong.REPLACED, says=told, seq=anchored.seq)
+        yield Flaw(of=_named(last.cabinet), wrong=Wrong.REPLACED, says=told, seq=anchored.seq)
 
 
 def _vanished(name: str, head: Head) -> Flaw:
@@ -314,14 +314,18 @@ def _note(row: Row, evidence: Any, seen: _Seen) -> None:
 
 def _flaw(row: Row, wrong: Wrong, says: str) -> Flaw:
     return Flaw(
-        of=str(row.cabinet),
+        of=_named(row.cabinet),
         wrong=wrong,
         says=says,
         seq=row.seq if isinstance(row.seq, int) else None,
-        kind=str(row.kind),
-        at=_instant(row.at) or str(row.at),
-        who=str(row.who),
+        kind=_named(row.kind),
+        at=_instant(row.at) or _named(row.at),
+        who=_named(row.who),
     )
+
+
+def _named(value: Any) -> str:
+    return str(_as_text(value))
 
 
 def _decoded(evidence: Any) -> dict[str, Any] | None:
@@ -336,7 +340,18 @@ def _decoded(evidence: Any) -> dict[str, Any] | None:
 
 def _evidence_or_text(evidence: Any) -> Any:
     found = _decoded(evidence)
-    return found if found is not None else _as_text(evidence)
+    return found if found is not None and _can_be_written(evidence, found) else _as_text(evidence)
+
+
+def _can_be_written(text: str, evidence: Any) -> bool:
+    """Whether it is UTF-8 when it is written again: JSON can name halves of characters."""
+    if text.isascii() and "\\ud" not in text.lower():
+        return True
+    try:
+        json.dumps(evidence, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _instant(at: Any) -> str | None:
@@ -347,7 +362,14 @@ def _instant(at: Any) -> str | None:
 
 
 def _as_text(value: Any) -> Any:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+    """What can be written anywhere, with every byte that is no UTF-8 spelled out."""
+    match value:
+        case bytes():
+            return value.decode(errors="backslashreplace")
+        case str():
+            return value.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        case _:
+            return value
 
 
 # What is kept beside the entries
@@ -364,8 +386,8 @@ def _lists(connection: Connection, selection: Selection) -> tuple[int, list[Flaw
     for name, cabinet, packed in _streamed(connection, query, at_once=LISTS_AT_ONCE):
         total += 1
         if _hash_of(packed) != name:
-            told = f"kept for {cabinet}: its content is not what its name, a hash, was made of"
-            flaws.append(Flaw(of=f"list {name}", wrong=Wrong.CHANGED, says=told))
+            told = f"kept for {_named(cabinet)}: its content is not what its name, a hash, was made of"
+            flaws.append(Flaw(of=f"list {_named(name)}", wrong=Wrong.CHANGED, says=told))
     return total, flaws
 
 
@@ -387,10 +409,9 @@ def _inventories(
     connection: Connection, digest: Callable[[Mapping[str, Any]], str]
 ) -> tuple[frozenset[str], list[Flaw]]:
     flaws, digests = [], set()
-    for stored, source, text in _streamed(connection, _inventory_rows(connection)):
+    for stored, whence, text in _streamed(connection, _inventory_rows(connection)):
         digests.add(str(stored))
-        content = _decoded(text)
-        of = f"inventory {stored}"
+        content, source, of = _decoded(text), _named(whence), f"inventory {_named(stored)}"
         if content is None:
             flaws.append(Flaw(of=of, wrong=Wrong.UNREADABLE, says=f"from {source}: its content is no JSON object"))
             continue

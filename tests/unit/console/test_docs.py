@@ -30,7 +30,8 @@ def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
     planning = {f"bascule {verb}" for verb in ("plan", "plan diff", "apply")}
     governing = {f"bascule {verb}" for verb in ("pause", "drain", "resume", "stop", "unlock")}
-    assert set(COMMANDS) == inventory | looking | playing | planning | governing | {
+    auditing = {f"bascule audit {verb}" for verb in ("show", "verify", "export")}
+    assert set(COMMANDS) == inventory | looking | playing | planning | governing | auditing | {
         f"bascule {verb}"
         for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "notify", "demo", "server", "reconcile")
     }
@@ -49,7 +50,10 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
     assert silent == []
 
 
-@pytest.mark.parametrize("verb", ["inventory check", "inventory diff", "status", "inbox", "doctor", "run", "rerun"])
+@pytest.mark.parametrize(
+    "verb",
+    [*("inventory check", "inventory diff", "status", "inbox", "doctor", "run", "rerun"), "audit show", "audit verify"],
+)
 def test_a_verb_that_tells_something_tells_it_to_programs_too(verb: str) -> None:
     assert "--json" in [flag for option in COMMANDS[f"bascule {verb}"].params for flag in option.opts]
 
