@@ -9,9 +9,10 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bascule.connectors.operator.sittings import MINUTES
-from bascule.engine.foresee import Write, dossiers_told
+from bascule.engine.foresee import Write
 from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.procedure import LOCK_OUT, REOPEN, SYNCHRONISE, Step
+from bascule.waves.sizes import dossiers_told
 from config.settings import ExpectedSettings
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ class Expecting:
     past: Mapping[tuple[str, str], Took]
 
     def size(self, dossiers: int | None) -> str | None:
-        if dossiers is None:
-            return None
-        if dossiers >= self.expected.large_from:
-            return "large"
-        return "medium" if dossiers >= self.expected.medium_from else "small"
+        return self.expected.sizes.of(dossiers)
 
     def takes(self, step: Step, writes: Sequence[Write], size: str | None) -> Takes:
         asked = [write for write in writes if write.asked]

@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -31,6 +31,9 @@ from bascule.errors import BasculeError
 from bascule.inventory import rules
 from bascule.model import System
 from bascule.tables.problems import Broken
+
+if TYPE_CHECKING:
+    from bascule.waves.sizes import Sizes
 
 ENVIRONMENTS = Path(__file__).parent / "environments"
 DEFAULT_ENVIRONMENT = "sandbox"
@@ -193,6 +196,12 @@ class ExpectedSettings(Part):
         if self.large_from <= self.medium_from:
             raise ValueError("large_from is more than medium_from")
         return self
+
+    @property
+    def sizes(self) -> Sizes:
+        from bascule.waves.sizes import Sizes
+
+        return Sizes(self.medium_from, self.large_from)
 
 
 class ReconciliationSettings(Part):

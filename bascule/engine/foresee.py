@@ -16,7 +16,7 @@ from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import RemoteError
 from bascule.facts import GeLists, View
-from bascule.ledger import Entry, EntryKind
+from bascule.ledger import Entry
 from bascule.model import Cabinet, Kind, System
 from bascule.procedure import (
     PROCEDURE,
@@ -29,6 +29,7 @@ from bascule.procedure import (
     in_one_sitting,
     required_of,
 )
+from bascule.waves.sizes import dossiers_told
 
 LATER = "(known when its turn comes)"
 
@@ -116,16 +117,6 @@ async def foresee(
     )
 
 
-def dossiers_told(history: Iterable[Entry]) -> int | None:
-    """How many dossiers GE held when a proof last looked at its lists; None if none did."""
-    told = None
-    for entry in history:
-        observed = entry.evidence.get("observed", {}) if entry.kind is EntryKind.PROOF else {}
-        for lists in (View.GE_LISTS.value, Kept.SOURCE.value):
-            told = observed.get(lists, {}).get("dossiers", told)
-    return told
-
-
 class _Looking:
     """At one cabinet."""
 
@@ -211,7 +202,7 @@ class _Looking:
         latest: dict[Reading, Observation] = {
             view: seen for view in View if (seen := self._observations.latest(view)) is not None
         }
-        return Facts(self._run.clock(), self._cabinet, latest, self._again)
+        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate)
 
 
 def _asked(writes: Iterable[Write]) -> str:

@@ -17,6 +17,7 @@ from bascule.errors import RemoteError, StillRunning
 from bascule.ledger import Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, State, System
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
+from bascule.waves.sizes import dossiers_told
 
 log = logging.getLogger("bascule.engine")
 
@@ -66,7 +67,7 @@ async def migrate(
                 reason=now_standing.reason,
                 error_class=now_standing.error_class,
                 error_signature=now_standing.error_signature,
-                evidence={"remedy": now_standing.remedy} if now_standing.remedy else {},
+                evidence=_told_at_the_end(cabinet_run, now_standing),
             )
         )
     finally:
@@ -74,6 +75,11 @@ async def migrate(
     if cabinet_run.defects:
         raise DefectInBascule(cabinet, now_standing, cabinet_run.defects[0])
     return now_standing
+
+
+def _told_at_the_end(cabinet_run: CabinetRun, now_standing: Standing) -> dict[str, Any]:
+    told = {"remedy": now_standing.remedy or None, "dossiers": dossiers_told(cabinet_run.history)}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def ended_meanwhile(run: Run, history: Sequence[Entry]) -> Standing | None:

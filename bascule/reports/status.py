@@ -1,17 +1,19 @@
-"""Where a wave stands, as the ledger has it. Four queries at most, whatever its size: entries, leases, and what waits for people."""
+"""Where a wave stands, as the ledger has it. Five queries at most, whatever its size."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from statistics import quantiles
 from typing import Any
 
 from bascule.errors import BasculeError
 from bascule.ledger import Desk, Entry, EntryKind, Ledger
 from bascule.model import Lifecycle, Outcome, grade
 from bascule.waves.choosing import did_you_mean
+from bascule.waves.sizes import Sizes, dossiers_told
 from bascule.workorders import OrderState, WorkOrder, in_words
 
 RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
@@ -31,6 +33,8 @@ NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
 """What to do where no remedy was recorded; an outcome's word goes before a lifecycle's."""
 GRAVITY = tuple(Outcome)
 """From worst to best: what needs somebody comes first."""
+ENOUGH = 20
+"""Cabinets of one size that must have ended before one of them is called slow: of fewer, P95 is the slowest."""
 
 
 class DoesNotAddUp(BasculeError):
@@ -57,10 +61,30 @@ class CabinetStatus:
     attempts: int
     started_at: datetime | None
     ended_at: datetime | None
+    since: datetime | None
+    """Since when it stands as it does."""
+    slow: str | None
+    """For a cabinet at work: how it compares, where it takes longer than 95 in 100 of its size."""
 
     def as_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {"started_at": _instant(self.started_at), "ended_at": _instant(self.ended_at)}
+        return plain | {name: _instant(plain[name]) for name in ("started_at", "ended_at", "since")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the ledger tells of a wave's cabinets at one instant."""
+
+    now: datetime
+    runs: Mapping[str, Sequence[Entry]]
+    """By code: how the wave planned it, took it up and let go of it, in the order written."""
+    at_work: Collection[str]
+    orders: Mapping[str, WorkOrder]
+    """By code: the work order that needs somebody."""
+    last_words: Mapping[str, int]
+    """By code: the place in its chain at which something was last said of its work orders."""
+    dossiers: Mapping[str, int | None]
+    """By code, of those at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,29 +121,40 @@ class WaveStatus:
         }
 
 
-def status_of(ledger: Ledger, wave: str) -> WaveStatus:
+def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStatus:
     """Cabinets in the order of their codes. Raises NoSuchWave, or DoesNotAddUp."""
-    entries = ledger.of_wave(wave, RUN_KINDS)
-    planned = {entry.cabinet: entry for entry in entries if entry.kind is EntryKind.PLANNED}
-    if not planned:
+    now = datetime.now(UTC)
+    runs = runs_of(ledger.of_wave(wave, RUN_KINDS))
+    if not runs:
         raise _no_such_wave(wave, ledger.waves())
-    of_cabinet: dict[str, list[Entry]] = {code: [] for code in planned}
-    for entry in entries:
-        if entry.kind in (EntryKind.BEGAN, EntryKind.ENDED) and entry.cabinet in of_cabinet:
-            of_cabinet[entry.cabinet].append(entry)
-    at_work = ledger.at_work()
-    cabinets = tuple(
-        _cabinet(planned[code], runs, at_work=code in at_work) for code, runs in sorted(of_cabinet.items())
+    at_work = ledger.at_work() & runs.keys()
+    waits = any(of_one[-1].lifecycle is Lifecycle.WAITING for of_one in runs.values())
+    proofs = ledger.histories(sorted(at_work), [EntryKind.PROOF])
+    seen = Seen(
+        now=now,
+        runs=runs,
+        at_work=at_work,
+        orders={order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waits else {},
+        last_words=ledger.last_words() if waits else {},
+        dossiers={code: dossiers_told(told) for code, told in proofs.items()},
     )
-    if any(cabinet.lifecycle is Lifecycle.WAITING for cabinet in cabinets):
-        orders = {order.cabinet: order for order in Desk(ledger, lambda: datetime.now(UTC)).open_ones()}
-        said = ledger.last_words()
-        ended = {code: runs[-1].seq if runs else 0 for code, runs in of_cabinet.items()}
-        cabinets = tuple(
-            _waiting_for(cabinet, orders.get(cabinet.code), has_news=said.get(cabinet.code, 0) > ended[cabinet.code])
-            for cabinet in cabinets
-        )
-    return WaveStatus(wave=wave, planned=len(planned), cabinets=cabinets)
+    return status_in(wave, seen, sizes or Sizes())
+
+
+def runs_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    """By code, those that were planned; what was written before the first planning of one is left out."""
+    runs: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.kind is EntryKind.PLANNED or entry.cabinet in runs:
+            runs.setdefault(entry.cabinet, []).append(entry)
+    return runs
+
+
+def status_in(wave: str, seen: Seen, sizes: Sizes) -> WaveStatus:
+    """The same, of what was read. Raises DoesNotAddUp."""
+    usual = _usual(seen.runs, sizes)
+    cabinets = tuple(_cabinet(code, seen, sizes, usual) for code in sorted(seen.runs))
+    return WaveStatus(wave=wave, planned=len(seen.runs), cabinets=cabinets)
 
 
 def known_wave(ledger: Ledger, wave: str) -> None:
@@ -173,22 +208,24 @@ def _totals(status: WaveStatus) -> str:
     return ", ".join(f"{count} {outcome}" for outcome, count in status.outcomes.items())
 
 
-def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> CabinetStatus:
+def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) -> CabinetStatus:
+    runs = [entry for entry in seen.runs[code] if entry.kind is not EntryKind.PLANNED]
+    planned = [entry for entry in seen.runs[code] if entry.kind is EntryKind.PLANNED][-1]
     began = [entry for entry in runs if entry.kind is EntryKind.BEGAN]
     last = runs[-1] if runs else planned
     lifecycle, outcome = last.lifecycle or Lifecycle.PLANNED, last.outcome or Outcome.NONE
-    step, reason = last.step, last.reason
-    if last.kind is EntryKind.BEGAN and not at_work:
+    reason = last.reason
+    if last.kind is EntryKind.BEGAN and code not in seen.at_work:
         lifecycle, reason = Lifecycle.PAUSED, "its run ended without a word: killed, or the machine went down"
     if planned.evidence.get("excluded") and planned.seq >= last.seq:
         lifecycle, outcome, reason = Lifecycle.ENDED, Outcome.EXCLUDED, planned.reason
     nothing_to_do = outcome in (Outcome.OK, Outcome.EXCLUDED)
     next_action = last.evidence.get("remedy") or NEXT_ACTION.get(outcome) or NEXT_ACTION.get(lifecycle)
-    return CabinetStatus(
-        code=planned.cabinet,
+    cabinet = CabinetStatus(
+        code=code,
         lifecycle=lifecycle,
         outcome=outcome,
-        step=step,
+        step=last.step,
         reason=reason or None,
         error_class=last.error_class.value if last.error_class else None,
         error_signature=last.error_signature,
@@ -197,19 +234,45 @@ def _cabinet(planned: Entry, runs: Sequence[Entry], *, at_work: bool) -> Cabinet
         attempts=len(began),
         started_at=began[0].at if began else None,
         ended_at=last.at if last.kind is EntryKind.ENDED else None,
+        since=last.at,
+        slow=None,
     )
+    if lifecycle is Lifecycle.RUNNING:
+        size = sizes.of(seen.dossiers.get(code))
+        return replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
+    return _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
 
 
-def _waiting_for(cabinet: CabinetStatus, order: WorkOrder | None, *, has_news: bool) -> CabinetStatus:
+def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> CabinetStatus:
     """What has become of what a cabinet waits for, since the run that let go of it."""
     if cabinet.lifecycle is not Lifecycle.WAITING:
         return cabinet
+    order = seen.orders.get(cabinet.code)
     if order is not None:
         verb = "approve" if order.state is OrderState.TO_APPROVE else "inbox --order"
-        return replace(cabinet, reason=in_words(order, datetime.now(UTC)), next_action=f"bascule {verb} {order.id}")
+        return replace(cabinet, reason=in_words(order, seen.now), next_action=f"bascule {verb} {order.id}")
     if has_news:
         return replace(cabinet, reason="its work order was answered", next_action="run again: it carries on")
     return cabinet
+
+
+def _usual(runs: Mapping[str, Sequence[Entry]], sizes: Sizes) -> dict[str, float]:
+    """By size: seconds within which 95 in 100 of the cabinets ended that needed one run."""
+    took: defaultdict[str, list[float]] = defaultdict(list)
+    for of_one in runs.values():
+        attempts = [entry for entry in of_one if entry.kind is not EntryKind.PLANNED]
+        if [entry.kind for entry in attempts] != [EntryKind.BEGAN, EntryKind.ENDED]:
+            continue
+        size = sizes.of(attempts[-1].evidence.get("dossiers"))
+        if size is not None and attempts[-1].outcome in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
+            took[size].append((attempts[-1].at - attempts[0].at).total_seconds())
+    return {size: quantiles(some, n=20, method="inclusive")[-1] for size, some in took.items() if len(some) >= ENOUGH}
+
+
+def _slow(seconds: float, size: str | None, usual: Mapping[str, float]) -> str | None:
+    if size is None or seconds <= usual.get(size, seconds):
+        return None
+    return f"at work for {seconds / 60:.0f} min; 95 in 100 {size} cabinets take {usual[size] / 60:.0f} at most"
 
 
 def _no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
