@@ -237,22 +237,22 @@ def as_table(wave: str, found: Sequence[Told]) -> Table:
         title=f"Wave {wave}, as it is now: {', '.join(f'{counted[result]} {result}' for result in Result if counted[result])}",
         title_justify="left",
     )
-    for column in ("cabinet", "both sides", "what", "since last time", "next"):
+    for column in ("cabinet", "both sides", "what", "last time"):
         table.add_column(column, overflow="fold")
     for one in found:
+        says = f"{one.says}\nNext: {one.next_action}" if one.next_action else one.says
         # Text that comes from outside is shown as it is, never read as markup.
-        cells = (Text(cell) for cell in (one.says, _since(one), one.next_action or ""))
-        table.add_row(one.code, f"[{COLOURS[one.result]}]{one.result}[/]", *cells)
+        table.add_row(one.code, f"[{COLOURS[one.result]}]{one.result}[/]", Text(says), Text(_last_time(one)))
     return table
 
 
-def _since(told: Told) -> str:
-    """`better: 3 missing on 2026-12-08`."""
+def _last_time(told: Told) -> str:
+    """`2026-12-08: 3 missing; now better`."""
     if told.last is None:
         return ""
     counts = [f"{told.last[kind]} {kind}" for kind in ("missing", "extra", "different") if told.last[kind]]
-    how = f"{told.since_last}: " if told.since_last else ""
-    return f"{how}{', '.join(counts) or 'no difference'} on {told.last['at'][:10]}"
+    now = f"; now {told.since_last}" if told.since_last else ""
+    return f"{told.last['at'][:10]}: {', '.join(counts) or 'no difference'}{now}"
 
 
 # How it was
