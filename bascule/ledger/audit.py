@@ -154,8 +154,9 @@ def audit(
     with _reading(url) as connection:
         found = list(_flaws_of_chains(_rows(connection, selection), anchor or {}, seen))
         if anchor:
-            gone = anchor.keys() - seen.chains
-            asked = gone if selection.is_everything or selection.wave is not None else gone & set(selection.cabinets)
+            gone = anchor.keys() - _chain_names(connection)
+            # Which wave a chain was of, nobody can tell any more who has lost all of it.
+            asked = gone & set(selection.cabinets) if selection.cabinets and selection.wave is None else gone
             found += [_vanished(name, anchor[name]) for name in sorted(asked)]
         lists, of_lists = _lists(connection, selection)
         found += of_lists
@@ -194,9 +195,8 @@ def plain(row: Row) -> dict[str, Any]:
 
 def chains(url: str) -> frozenset[str]:
     """The names of all chains there are."""
-    query = select(tables.entry.c.cabinet).distinct()
     with _reading(url) as connection:
-        return frozenset(_named(name) for (name,) in connection.execute(query))
+        return _chain_names(connection)
 
 
 # One chain
@@ -265,9 +265,9 @@ def _why_unreadable(row: Row, evidence: Any) -> str | None:
     if evidence is None:
         return "its evidence is no JSON object"
     if _instant(row.at) is None:
-        return "its instant is none"
+        return "its instant is none that Bascule writes"
     if not isinstance(row.seq, int):
-        return "its number is none"
+        return "its place in the chain is no number"
     strange = next((name for name, words in WORDS.items() if (said := getattr(row, name)) and said not in words), None)
     if strange is not None:
         return f"its {strange.replace('_', ' ')} is no word that Bascule knows"
@@ -275,10 +275,9 @@ def _why_unreadable(row: Row, evidence: Any) -> str | None:
 
 
 def _has_hash(row: Row, evidence: Any, seq: int) -> bool:
-    values = [*row[:-1]]
-    values[1], values[4], values[-1] = seq, _instant(row.at), evidence
+    *hashed, found = row._replace(seq=seq, at=_instant(row.at), evidence=evidence)
     try:
-        return bool(digest_of(values) == row.hash)
+        return bool(digest_of(hashed) == found)
     except (TypeError, UnicodeEncodeError, RecursionError):
         # Bytes where text belongs, or text that is no UTF-8: nobody hashed that.
         return False
@@ -290,11 +289,11 @@ def _earlier_place(row: Row, evidence: Any) -> int | None:
 
 
 def _against(anchored: Head, at_anchor: Any, last: Row, already: Flaw | None) -> Iterator[Flaw]:
-    if at_anchor is None:
+    if isinstance(last.seq, int) and last.seq < anchored.seq:
         told = f"is the last of its chain: the run folder has seen entry {anchored.seq}"
         yield _flaw(last, Wrong.CUT, told)
-    elif at_anchor != anchored.hash and already is None:
-        told = f"the run folder has seen another entry {anchored.seq}: from some entry up to it, the chain was written anew"
+    elif at_anchor != anchored.hash and (already is None or (already.seq or 0) > anchored.seq):
+        told = f"the run folder has seen another entry {anchored.seq}: the chain was written anew, from there or from before"
         yield Flaw(of=_named(last.cabinet), wrong=Wrong.REPLACED, says=told, seq=anchored.seq)
 
 
@@ -460,6 +459,10 @@ def _rows(connection: Connection, selection: Selection) -> Iterator[Row]:
         query = query.where(_chosen(tables.entry.c.cabinet, selection))
     ordered = query.order_by(tables.entry.c.cabinet, tables.entry.c.seq, tables.entry.c.id)
     return map(Row._make, _streamed(connection, ordered))
+
+
+def _chain_names(connection: Connection) -> frozenset[str]:
+    return frozenset(_named(name) for name in connection.scalars(select(tables.entry.c.cabinet).distinct()))
 
 
 def _inventory_rows(connection: Connection) -> Select[Any]:

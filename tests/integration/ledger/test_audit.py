@@ -18,7 +18,7 @@ from bascule.errors import LedgerUnreachable
 from bascule.inventory import read_inventory, sample, write_inventory
 from bascule.inventory.stored import from_plain, to_plain
 from bascule.ledger import EntryKind, Ledger, StoredInventory, tables
-from bascule.ledger.audit import Audited, Flaw, Head, Selection, Wrong, audit, chains, exported
+from bascule.ledger.audit import Audited, Flaw, Head, Row, Selection, Wrong, audit, chains, exported
 from bascule.ledger.entries import GENESIS, chained
 from bascule.ledger.rows import row_of
 from tests.integration.ledger.test_writing import FULL, WITHOUT_TRIGGERS
@@ -44,7 +44,8 @@ async def three_entries(ledger: Ledger) -> dict[str, Head]:
 
 
 async def test_a_ledger_that_was_left_alone_is_intact(ledger: Ledger) -> None:
-    await ledger.record(FULL, replace(FULL, evidence={}), line("C0001"), line("@pilot"))
+    on_the_second = replace(FULL, at=WHEN.replace(microsecond=0), evidence={})
+    await ledger.record(FULL, on_the_second, line("C0001"), line("@pilot"))
 
     audited = audit(ledger.url)
 
@@ -172,6 +173,22 @@ async def test_an_instant_before_christ_is_not_taken_for_ours(postgresql_url: st
     database.dispose()
 
 
+async def test_an_entry_that_stands_twice_is_found(postgresql_url: str) -> None:
+    """Where the database no longer forbids it."""
+    with Ledger(postgresql_url) as ledger:
+        await three_entries(ledger)
+    database = create_engine(postgresql_url)
+    names = ", ".join(Row._fields)
+    again = f"INSERT INTO entry ({names}) SELECT {names} FROM entry WHERE seq = 2"
+    force(database, "ALTER TABLE entry DROP CONSTRAINT entry_has_one_place", again)
+    database.dispose()
+
+    flaw = only(audit(postgresql_url))
+
+    assert (flaw.seq, flaw.wrong) == (2, Wrong.MOVED)
+    assert "twice" in flaw.says
+
+
 async def test_who_changes_an_entry_and_its_hash_is_found_at_the_next_one(ledger: Ledger, database: Engine) -> None:
     await three_entries(ledger)
     first, second, _ = ledger.history("C0001")
@@ -241,6 +258,23 @@ async def test_a_chain_that_vanished_is_found_by_what_was_seen_of_it(ledger: Led
         flaw = only(audit(ledger.url, selection, anchor=heads))
         assert (flaw.of, flaw.wrong) == ("C0001", Wrong.VANISHED)
     assert audit(ledger.url, Selection(cabinets=("C0002",)), anchor=heads).flaws == ()
+
+
+async def test_what_was_seen_of_another_wave_is_not_missed_where_only_one_is_looked_at(ledger: Ledger) -> None:
+    heads = await three_entries(ledger)
+    await ledger.record(line("@main", wave="main"), line("C0002", wave="main"))
+
+    assert audit(ledger.url, Selection(wave="main"), anchor=heads).flaws == ()
+
+
+async def test_an_entry_that_was_taken_out_of_the_middle_is_not_called_an_end(ledger: Ledger, database: Engine) -> None:
+    heads = await three_entries(ledger)
+    await ledger.record(line(reason="d"))
+    force(database, "DELETE FROM entry WHERE seq = 3")
+
+    flaw = only(audit(ledger.url, anchor=heads))
+
+    assert (flaw.seq, flaw.wrong) == (4, Wrong.REMOVED)
 
 
 # What is looked at
