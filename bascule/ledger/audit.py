@@ -292,7 +292,7 @@ def _against(anchored: Head, at_anchor: Any, last: Row, already: Flaw | None) ->
     if isinstance(last.seq, int) and last.seq < anchored.seq:
         told = f"is the last of its chain: the run folder has seen entry {anchored.seq}"
         yield _flaw(last, Wrong.CUT, told)
-    elif at_anchor != anchored.hash and (already is None or (already.seq or 0) > anchored.seq):
+    elif at_anchor not in {None, anchored.hash} and (already is None or (already.seq or 0) > anchored.seq):
         told = f"the run folder has seen another entry {anchored.seq}: the chain was written anew, from there or from before"
         yield Flaw(of=_named(last.cabinet), wrong=Wrong.REPLACED, says=told, seq=anchored.seq)
 
