@@ -45,7 +45,7 @@ def status(wave: Wave, json: Json = False, environment: Environment = None) -> N
     settings = read_settings(environment)
     say_where(settings)
     with open_ledger(settings, read_only=True) as ledger:
-        found = status_of(ledger, wave)
+        found = status_of(ledger, wave, settings.expected.sizes)
     if json:
         print_json(found.as_json())
     else:
@@ -70,7 +70,7 @@ def report(
     settings = read_settings(environment)
     say_where(settings)
     with open_ledger(settings, read_only=True) as ledger:
-        published = publish(ledger, wave, output or settings.out)
+        published = publish(ledger, wave, output or settings.out, sizes=settings.expected.sizes)
     for path in published.files:
         typer.echo(str(path))
 

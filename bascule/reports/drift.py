@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pandas as pd
@@ -36,7 +37,7 @@ def trend(entries: Iterable[Entry]) -> pd.DataFrame:
 
 def _since(more: float) -> str | None:
     """`more`: by how many differences there are more than the time before; no number where there was no such time."""
-    if pd.isna(more):
+    if math.isnan(more):
         return None
     return AS_MANY if more == 0 else MORE if more > 0 else FEWER
 

@@ -1,6 +1,6 @@
 """The tables behind the reports. A frame in, a frame out, a column a line.
 
-`told` is the frame that `told_frame` makes: a row an entry, in the order in which each cabinet's were written.
+`told` is the frame that `told_frame` makes of `told_rows`: a row an entry, in the order in which each cabinet's were written.
 """
 
 from __future__ import annotations
@@ -42,11 +42,18 @@ def failed_frame(cabinets: pd.DataFrame) -> pd.DataFrame:
     return cabinets[~cabinets["outcome"].isin([Outcome.OK.value, Outcome.EXCLUDED.value])]
 
 
-def told_frame(entries: Iterable[Entry]) -> pd.DataFrame:
-    """What the ledger tells of steps. `entries`: each cabinet's oldest first, of `TOLD_KINDS`; the wave may be another."""
+def told_rows(entries: Iterable[Entry]) -> list[tuple[object, ...]]:
+    """What the ledger tells of steps. `entries`: each cabinet's oldest first; the wave may be another."""
     # Of what people noted, only an order to do a step again changes where it stands.
-    told = (e for e in entries if e.step and (e.kind is not EntryKind.NOTE or e.evidence.get("again")))
-    frame = pd.DataFrame([_told(entry) for entry in told], columns=TOLD_COLUMNS)
+    return [
+        _told(entry)
+        for entry in entries
+        if entry.step and entry.kind in TOLD_KINDS and (entry.kind is not EntryKind.NOTE or entry.evidence.get("again"))
+    ]
+
+
+def told_frame(rows: Iterable[tuple[object, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=TOLD_COLUMNS)
     return frame.assign(at=pd.to_datetime(frame["at"], utc=True))
 
 
@@ -80,12 +87,20 @@ def steps_frame(status: WaveStatus, told: pd.DataFrame) -> pd.DataFrame:
 def errors_frame(cabinets: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     """The same error on several cabinets is one row, the most frequent first.
 
-    Columns: error_signature, cabinets (how many), codes (the first five), first_seen.
+    Columns: error_signature, error_class, cabinets (how many), codes (the first five), first_seen (UTC), owners, remedy
+    (of the first cabinet).
     """
-    first_seen = _instants(told.groupby("error_signature")["at"].min())
-    grouped = cabinets.groupby("error_signature")["code"]
-    frame = pd.DataFrame({"cabinets": grouped.count(), "codes": grouped.agg(_first_five)})
-    frame["first_seen"] = first_seen.reindex(frame.index)
+    grouped = cabinets.groupby("error_signature")
+    frame = pd.DataFrame(
+        {
+            "error_class": grouped["error_class"].first(),
+            "cabinets": grouped["code"].count(),
+            "codes": grouped["code"].agg(_first_five),
+            "owners": grouped["owner"].agg(_names),
+            "remedy": grouped["next_action"].first(),
+        }
+    )
+    frame.insert(3, "first_seen", told.groupby("error_signature")["at"].min().reindex(frame.index))
     return frame.reset_index().sort_values(["cabinets", "error_signature"], ascending=[False, True])
 
 
@@ -106,14 +121,15 @@ def reservations_frame(cabinets: pd.DataFrame, told: pd.DataFrame) -> pd.DataFra
 def durations_frame(told: pd.DataFrame) -> pd.DataFrame:
     """Seconds from the first intent to the proof of the same run, for steps that acted, in the procedure's order.
 
-    Index: step. Columns: p50, p90, cabinets (how many it is drawn from).
+    Index: step. Columns: p50, p90, p95, cabinets (how many it is drawn from).
     """
     key = ["code", "step", "run"]
     began = told[told["kind"] == EntryKind.INTENT.value].groupby(key)["at"].min()
     proven = told[told["kind"] == EntryKind.PROOF.value].drop_duplicates(["code", "step"], keep="last")
     took = (proven.set_index(key)["at"] - began).dropna().dt.total_seconds()
     by_step = took.groupby(level="step")
-    frame = pd.DataFrame({"p50": by_step.quantile(0.5), "p90": by_step.quantile(0.9), "cabinets": by_step.count()})
+    shares = {"p50": by_step.quantile(0.5), "p90": by_step.quantile(0.9), "p95": by_step.quantile(0.95)}
+    frame = pd.DataFrame({**shares, "cabinets": by_step.count()})
     return frame.reindex([step.name for step in PROCEDURE if step.name in frame.index])
 
 
@@ -154,6 +170,10 @@ def _told(entry: Entry) -> tuple[object, ...]:
 def _first_five(codes: pd.Series) -> str:
     some = codes.drop_duplicates()
     return ", ".join(some.head(5)) + (" …" if len(some) > 5 else "")
+
+
+def _names(names: pd.Series) -> str:
+    return ", ".join(sorted(set(names.dropna())))
 
 
 def _instants(at: pd.Series) -> pd.Series:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bascule.ledger import Entry
-from bascule.reports.frames import durations_frame, told_frame
+from bascule.reports.frames import durations_frame, told_frame, told_rows
 
 ENOUGH = 5
 """Cabinets that a figure must be drawn from: of fewer, one slow cabinet would be the P90."""
@@ -23,7 +23,7 @@ class Took:
 
 def took(entries: Iterable[Entry], sizes: Mapping[str, str]) -> dict[tuple[str, str], Took]:
     """By size and step. `entries`: intents and proofs, each cabinet's in order; `sizes`: by code, of those that are known."""
-    told = told_frame(entries)
+    told = told_frame(told_rows(entries))
     found: dict[tuple[str, str], Took] = {}
     for size in sorted(set(sizes.values())):
         of_size = told[told["code"].map(sizes) == size]

@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -14,19 +16,15 @@ import pandas as pd
 from bascule.errors import BasculeError
 from bascule.inventory.rules import code
 from bascule.ledger import Ledger
-from bascule.reports.frames import (
-    TOLD_KINDS,
-    cabinets_frame,
-    failed_frame,
-    steps_frame,
-    told_frame,
-)
-from bascule.reports.status import WaveStatus, status_of
+from bascule.reports.account import Account, account_of
+from bascule.reports.frames import failed_frame
+from bascule.reports.status import WaveStatus
 from bascule.reports.summary import summary
 from bascule.tables.cells import Cell
 from bascule.tables.from_csv import read_csv
 from bascule.tables.opening import Accepted, content_of, text_of
 from bascule.tables.problems import Broken, Problem
+from bascule.waves.sizes import Sizes
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What Excel takes for the beginning of a formula, or strips before it looks for one."""
@@ -47,35 +45,40 @@ class NotAFailedFile(BasculeError):
 class Published:
     folder: Path
     files: tuple[Path, ...]
-    status: WaveStatus
+    account: Account
+
+    @property
+    def status(self) -> WaveStatus:
+        return self.account.status
 
 
-def publish(ledger: Ledger, wave: str, out: Path, run: str | None = None) -> Published:
+def publish(
+    ledger: Ledger, wave: str, out: Path, run: str | None = None, *, sizes: Sizes | None = None, language: str = "fr"
+) -> Published:
     """Writes the folder `out/<wave>/<run>` of a run, the last one by default. Raises NoSuchWave, DoesNotAddUp, ReportNotWritten."""
-    status = status_of(ledger, wave)
-    codes = [cabinet.code for cabinet in status.cabinets]
-    told = told_frame(entry for history in ledger.histories(codes, TOLD_KINDS).values() for entry in history)
-    cabinets = cabinets_frame(status)
-    run = run or ledger.last_run(wave) or "no-run"
-    folder = out / safe_name(wave) / safe_name(run)
-    files = {
-        "cabinets.csv": as_csv(cabinets),
-        "steps.csv": as_csv(steps_frame(status, told)),
-        "failed.csv": as_csv(failed_frame(cabinets)),
-        "summary.md": summary(status, run, cabinets, told),
-        "status.json": json.dumps(status.as_json(), ensure_ascii=False, indent=1) + "\n",
-        "heads.json": json.dumps(_heads(ledger, wave, codes), indent=1) + "\n",
-    }
+    account = account_of(ledger, wave, run, sizes=sizes, now=datetime.now(UTC))
+    folder = out / safe_name(wave) / safe_name(account.run)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            _write(folder / name, content)
+        files = tuple(_write(folder / name, content) for name, content in _files(account, language))
+        sums = _write(folder / "SHA256SUMS", _sums(files, folder))
     except OSError as trouble:
         raise ReportNotWritten(
             f"The report could not be written to {folder} ({trouble.strerror or trouble})",
             remedy=f"make room or choose another place (BASCULE_OUT), then: bascule report --wave {wave}; the ledger has everything",
         ) from trouble
-    return Published(folder, tuple(folder / name for name in files), status)
+    return Published(folder, (*files, sums), account)
+
+
+def _files(account: Account, language: str) -> Iterator[tuple[str, bytes]]:
+    """Made one after the other, so that no two large ones are in memory at once."""
+    yield "cabinets.csv", as_csv(account.cabinets)
+    yield "steps.csv", as_csv(account.steps)
+    yield "failed.csv", as_csv(failed_frame(account.cabinets))
+    yield "summary.md", summary(account).encode()
+    yield "status.json", as_json(account.status.as_json())
+    yield "report.json", as_json(account.as_json())
+    yield "heads.json", as_json(_heads(account))
 
 
 def read_failed(path: Path) -> tuple[str, ...]:
@@ -103,11 +106,15 @@ def safe_name(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def as_csv(frame: pd.DataFrame) -> str:
+def as_json(told: object) -> bytes:
+    return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def as_csv(frame: pd.DataFrame) -> bytes:
     """Commas, UTF-8 with the mark that makes Excel read it as such, and no cell that Excel would take for a formula."""
     text = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_harmless, na_action="ignore") for column in text})
-    return "\ufeff" + safe.to_csv(index=False, lineterminator="\r\n")
+    return ("\ufeff" + safe.to_csv(index=False, lineterminator="\r\n")).encode()
 
 
 def _harmless(cell: object) -> object:
@@ -123,16 +130,25 @@ def _code_in(path: Path, cell: Cell) -> str:
         ) from None
 
 
-def _heads(ledger: Ledger, wave: str, codes: list[str]) -> dict[str, dict[str, object]]:
+def _heads(account: Account) -> dict[str, dict[str, object]]:
     """Where each chain ended when this was written: what is cut off later shows against it."""
-    heads = ledger.heads([f"@{wave}", *codes])
-    return {name: {"seq": seq, "hash": head} for name, (seq, head) in sorted(heads.items())}
+    by_chain = account.audit.sort_values("chain").to_dict("records")
+    return {str(row["chain"]): {"seq": row["seq"], "hash": row["hash"]} for row in by_chain}
 
 
-def _write(path: Path, content: str) -> None:
+def _sums(files: Iterable[Path], folder: Path) -> bytes:
+    """As `sha256sum --check` reads it."""
+    lines = (
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}" for path in files
+    )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(content, encoding="utf-8", newline="")
-        beside.replace(path)
+        beside.write_bytes(content)
+        return beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

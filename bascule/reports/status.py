@@ -126,7 +126,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     now = datetime.now(UTC)
     runs = runs_of(ledger.of_wave(wave, RUN_KINDS))
     if not runs:
-        raise _no_such_wave(wave, ledger.waves())
+        raise no_such_wave(wave, ledger.waves())
     at_work = ledger.at_work() & runs.keys()
     waits = any(of_one[-1].lifecycle is Lifecycle.WAITING for of_one in runs.values())
     proofs = ledger.histories(sorted(at_work), [EntryKind.PROOF])
@@ -161,7 +161,7 @@ def known_wave(ledger: Ledger, wave: str) -> None:
     """Raises NoSuchWave, with the one that was perhaps meant."""
     known = ledger.waves()
     if wave not in known:
-        raise _no_such_wave(wave, known)
+        raise no_such_wave(wave, known)
 
 
 def wave_table(status: WaveStatus, limit: int = 200) -> list[dict[str, Any]]:
@@ -275,7 +275,7 @@ def _slow(seconds: float, size: str | None, usual: Mapping[str, float]) -> str |
     return f"at work for {seconds / 60:.0f} min; 95 in 100 {size} cabinets take {usual[size] / 60:.0f} at most"
 
 
-def _no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
+def no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
     remedy = (
         f"waves in this ledger: {', '.join(known)}"
         if known

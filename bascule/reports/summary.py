@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from datetime import datetime
+from typing import Any
 
 import pandas as pd
 
 from bascule.model import Outcome
-from bascule.reports.frames import durations_frame, errors_frame, lock_outs_frame, reservations_frame
+from bascule.reports.account import Account
 from bascule.reports.status import WaveStatus, needing_somebody, word_of
 from bascule.waves.choosing import DONE
 
@@ -16,21 +18,22 @@ SHOWN = 50
 """Rows of a table at most; the CSV files hold them all."""
 
 
-def summary(status: WaveStatus, run: str, cabinets: pd.DataFrame, told: pd.DataFrame) -> str:
-    """Markdown. `cabinets` and `told` as `bascule.reports.frames` makes them."""
-    lines = [f"# Wave {_plain(status.wave)}", "", *_totals(status, run)]
+def summary(account: Account) -> str:
+    """Markdown."""
+    status = account.status
+    lines = [f"# Wave {_plain(status.wave)}", "", *_totals(status, account.run)]
     needing = needing_somebody(status)
     if needing:
         rows = [[c.code, word_of(c), c.step or "", c.reason or "", c.next_action or ""] for c in needing]
         lines += _section("What needs somebody", ["cabinet", "stands", "at step", "why", "next"], rows, "failed.csv")
         lines += ["", "Once that is mended:", "", f"    {rerun_command(status)}"] if rerun_command(status) else []
-    errors = errors_frame(cabinets, told)[["cabinets", "error_signature", "codes", "first_seen"]]
+    errors = account.errors[["cabinets", "error_signature", "codes", "first_seen"]]
     lines += _section("The same error", ["cabinets", "error", "which", "first seen"], _rows(errors), "failed.csv")
-    reservations = reservations_frame(cabinets, told)[["rule", "says", "cabinets", "codes", "remedy"]]
-    lines += _section("Reservations", ["rule", "what", "cabinets", "which", "next"], _rows(reservations), "the ledger")
-    out = _rows(lock_outs_frame(told))
-    lines += _section("Users were locked out longest", ["cabinet", "minutes", "let in by"], out, "the ledger")
-    durations = durations_frame(told).round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
+    reservations = account.reservations[["rule", "says", "cabinets", "codes", "remedy"]]
+    lines += _section("Reservations", ["rule", "what", "cabinets", "which", "next"], _rows(reservations), "report.xlsx")
+    out = _rows(account.lock_outs)
+    lines += _section("Users were locked out longest", ["cabinet", "minutes", "let in by"], out, "report.xlsx")
+    durations = account.durations.round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
     lines += _section("Seconds a step took", ["step", "P50", "P90", "cabinets"], _rows(durations), "steps.csv")
     return "\n".join(lines) + "\n"
 
@@ -68,7 +71,13 @@ def _section(title: str, header: list[str], rows: list[list[str]], rest_in: str)
 
 
 def _rows(frame: pd.DataFrame) -> list[list[str]]:
-    return [["" if pd.isna(value) else str(value) for value in row] for row in frame.itertuples(index=False)]
+    return [[_cell(value) for value in row] for row in frame.itertuples(index=False)]
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if isinstance(value, datetime) else str(value)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

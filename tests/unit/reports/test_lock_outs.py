@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bascule.ledger import EntryKind, Ledger
 from bascule.reports import publish
-from bascule.reports.frames import lock_outs_frame, told_frame
+from bascule.reports.frames import lock_outs_frame, told_frame, told_rows
 from tests.unit.reports.histories import History, line, ok, planned, write
 
 
@@ -19,7 +19,7 @@ def locked_out(code: str, minutes: float, *, by_later_run: bool = False) -> Hist
 
 def test_the_longest_of_ten_is_told_and_so_is_who_was_let_in_by_a_later_run() -> None:
     entries = [entry for n in range(10) for entry in locked_out(f"C{n:04d}", 3 + n, by_later_run=n == 2)]
-    frame = lock_outs_frame(told_frame(entries))
+    frame = lock_outs_frame(told_frame(told_rows(entries)))
     assert frame.to_dict("records") == [
         {"code": "C0009", "minutes": 12.0, "let_in_by": "the run that locked them out"},
         {"code": "C0002", "minutes": 5.0, "let_in_by": "a later run"},
@@ -28,7 +28,7 @@ def test_the_longest_of_ten_is_told_and_so_is_who_was_let_in_by_a_later_run() ->
 
 def test_a_cabinets_last_lock_out_counts() -> None:
     entries = [*locked_out("C0001", 200, by_later_run=True), *locked_out("C0001", 4), *locked_out("C0002", 4)]
-    assert lock_outs_frame(told_frame(entries)).empty
+    assert lock_outs_frame(told_frame(told_rows(entries))).empty
 
 
 def test_the_summary_says_whose_users_were_out_longest_and_nothing_where_nobody_stands_out(

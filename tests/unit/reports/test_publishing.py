@@ -56,7 +56,16 @@ def test_a_run_folder_holds_what_was_promised(ledger: Ledger, tmp_path: Path) ->
     write(ledger, planned("C0001"), planned("C0002"), planned("C0003"), ok("C0001"), blocked("C0002"), run="R7")
     published = publish(ledger, "pilot", tmp_path / "runs")
     assert published.folder == tmp_path / "runs" / "pilot" / "R7"
-    names = ["cabinets.csv", "steps.csv", "failed.csv", "summary.md", "status.json", "heads.json"]
+    names = [
+        "cabinets.csv",
+        "steps.csv",
+        "failed.csv",
+        "summary.md",
+        "status.json",
+        "report.json",
+        "heads.json",
+        "SHA256SUMS",
+    ]
     assert [path.name for path in published.files] == names
     assert sorted(path.name for path in published.folder.iterdir()) == sorted(names)
     cabinets = read(published.folder / "cabinets.csv")
@@ -197,7 +206,7 @@ def test_cells_that_excel_would_run_are_text(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {"reason": ['=HYPERLINK("http://x")', "+1", "-1", "@x", "\tx", "\n=1", "é = 1"], "attempts": [-1] * 7}
     )
-    (tmp_path / "x.csv").write_text(as_csv(frame), encoding="utf-8", newline="")
+    (tmp_path / "x.csv").write_bytes(as_csv(frame))
     assert (tmp_path / "x.csv").read_bytes().startswith(b"\xef\xbb\xbf")
     back = read(tmp_path / "x.csv")
     assert [cell[0] for cell in back["reason"]] == ["'"] * 6 + ["é"]
@@ -211,7 +220,7 @@ def test_figures_that_do_not_add_up_are_not_written(
         raise DoesNotAddUp
 
     write(ledger, planned("C0001"))
-    monkeypatch.setattr("bascule.reports.publishing.status_of", refuse)
+    monkeypatch.setattr("bascule.reports.account.status_in", refuse)
     with pytest.raises(DoesNotAddUp):
         publish(ledger, "pilot", tmp_path / "runs")
     assert not (tmp_path / "runs").exists()

@@ -1,0 +1,341 @@
+"""Everything that is told of a wave, read once. Every page, sheet and file is made of it, so all hold the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from bascule.checks.reconciliation import KINDS, Listed, Reconciliation
+from bascule.ledger import Entry, EntryKind, Ledger, orders_of
+from bascule.model import Outcome
+from bascule.reports.comparison import comparison
+from bascule.reports.frames import (
+    cabinets_frame,
+    durations_frame,
+    errors_frame,
+    lock_outs_frame,
+    reservations_frame,
+    steps_frame,
+    told_frame,
+    told_rows,
+)
+from bascule.reports.status import RUN_KINDS, Seen, WaveStatus, no_such_wave, runs_of, status_in
+from bascule.reports.times import SPENT, Times, times_of
+from bascule.waves.sizes import Sizes, dossiers_told
+from bascule.workorders import WorkOrder
+
+SAID = {
+    EntryKind.ANSWERED: "answered",
+    EntryKind.APPROVED: "approved",
+    EntryKind.DECLINED: "declined",
+    EntryKind.WITHDRAWN: "withdrew",
+    EntryKind.REFUSED: "was refused",
+    EntryKind.NOTE: "noted",
+    EntryKind.COMMAND: "told the wave",
+}
+"""What people did, by the kind of entry that tells of it."""
+
+MORE_COLUMNS = ["code", "name", "site", "size", "dossiers", *SPENT, "locked_out", *KINDS]
+WORDS = frozenset({EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN})
+FINDING_COLUMNS = "code step rule level about says remedy at run".split()
+APPROVAL_COLUMNS = "code at who did about step result because".split()
+RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
+LISTED: tuple[Listed, ...] = (*KINDS, "tolerated", "expected")
+AUDIT_COLUMNS = ["chain", "seq", "hash"]
+RUN_COLUMNS = "run began_at ended_at who because plan bascule inventory environment".split()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """The figures that must be the same wherever they are told."""
+
+    planned: int
+    grade: Outcome
+    outcomes: Mapping[Outcome, int]
+    runs: int
+    attempts: int
+    """How often a run took a cabinet up."""
+    steps_done: int
+    errors: int
+    """Error signatures that some cabinet stands at now."""
+    findings: int
+    """What the last look of each step found."""
+    said: int
+    """What people answered, approved, decided."""
+    locked_out_seconds: float
+    missing: int
+    """What the last comparison of each cabinet found to be missing."""
+
+    def as_json(self) -> dict[str, Any]:
+        plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {
+            "grade": self.grade.value,
+            "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A wave at one instant. Frames hold plain values: times are zone-aware UTC, durations are seconds."""
+
+    wave: str
+    run: str
+    """The run it is told of: the last one unless another was asked for; `no-run` where none ever was."""
+    at: datetime
+    bascule: str
+    """The version that tells it."""
+    status: WaveStatus
+    cabinets: pd.DataFrame
+    """A row a cabinet: the fields of `bascule status --json`."""
+    more: pd.DataFrame
+    """A row a cabinet: MORE_COLUMNS; times in seconds, None where nothing tells."""
+    steps: pd.DataFrame
+    """A row for each cabinet and step, in the procedure's order: the columns of steps.csv."""
+    errors: pd.DataFrame
+    """error_signature, error_class, cabinets, codes, first_seen, owners, remedy; the most frequent first."""
+    reservations: pd.DataFrame
+    findings: pd.DataFrame
+    """What the last look of each step found: FINDING_COLUMNS."""
+    approvals: pd.DataFrame
+    """What people did, in the order of time: APPROVAL_COLUMNS."""
+    reconciled: pd.DataFrame
+    """The last comparison of each cabinet, a row a kind of thing: RECONCILED_COLUMNS; `live`: of lists read later."""
+    durations: pd.DataFrame
+    """Index step; p50, p90, p95 in seconds, cabinets."""
+    lock_outs: pd.DataFrame
+    """code, minutes, let_in_by: those worth a look, the longest first."""
+    audit: pd.DataFrame
+    """Where each chain ended: AUDIT_COLUMNS."""
+    runs: pd.DataFrame
+    """Every run of the wave: RUN_COLUMNS."""
+    earlier: pd.DataFrame
+    """The ledger's waves in the order of their first run, this one included: what `comparison` makes."""
+
+    @property
+    def is_open(self) -> bool:
+        """Some cabinet has not ended."""
+        return any(outcome is Outcome.NONE for outcome in self.status.outcomes)
+
+    @property
+    def totals(self) -> Totals:
+        return Totals(
+            planned=self.status.planned,
+            grade=self.status.grade,
+            outcomes=self.status.outcomes,
+            runs=len(self.runs),
+            attempts=int(self.cabinets["attempts"].sum()),
+            steps_done=int((self.steps["state"] == "done").sum()),
+            errors=len(self.errors),
+            findings=len(self.findings),
+            said=len(self.approvals),
+            locked_out_seconds=round(float(self.more["locked_out"].sum()), 1),
+            missing=int(self.reconciled["missing"].sum()),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: the totals, then what stands behind them."""
+        return {
+            "wave": self.wave,
+            "run": self.run,
+            "at": _text(self.at),
+            "bascule": self.bascule,
+            "open": self.is_open,
+            "totals": self.totals.as_json(),
+            "cabinets": _records(self.cabinets.merge(self.more, on="code")),
+            **{
+                name: _records(getattr(self, name))
+                for name in ("errors", "findings", "approvals", "reconciled", "runs")
+            },
+            "durations": _records(self.durations.reset_index()),
+            "audit": _records(self.audit),
+        }
+
+
+def account_of(
+    ledger: Ledger, wave: str, run: str | None = None, *, sizes: Sizes | None = None, now: datetime
+) -> Account:
+    """Raises NoSuchWave, or DoesNotAddUp."""
+    sizes = sizes or Sizes()
+    everywhere = ledger.of_kinds([*RUN_KINDS, EntryKind.RUN_BEGAN])
+    codes = sorted({entry.cabinet for entry in everywhere if entry.kind is EntryKind.PLANNED and entry.wave == wave})
+    if not codes:
+        raise no_such_wave(wave, ledger.waves())
+    at_work = ledger.at_work() & set(codes)
+    reading = _Reading(wave=wave, now=now, at_work=at_work, sizes=sizes)
+    for code, history in ledger.each_history(codes):
+        reading.take(code, history)
+    chain = ledger.history(f"@{wave}")
+    runs = _runs(chain)
+    status = status_in(wave, reading.seen(), sizes)
+    cabinets = cabinets_frame(status)
+    told = told_frame(reading.told)
+    steps = steps_frame(status, told)
+    return Account(
+        wave=wave,
+        run=run or (runs["run"].iloc[-1] if len(runs) else "no-run"),
+        at=now,
+        bascule=version("bascule"),
+        status=status,
+        cabinets=cabinets,
+        more=pd.DataFrame(reading.more, columns=MORE_COLUMNS),
+        steps=steps,
+        errors=errors_frame(cabinets, told),
+        reservations=reservations_frame(cabinets, told),
+        findings=_last_looks(pd.DataFrame(reading.findings, columns=FINDING_COLUMNS)),
+        approvals=_said(reading.said, chain),
+        reconciled=pd.DataFrame(reading.reconciled, columns=RECONCILED_COLUMNS),
+        durations=durations_frame(told),
+        lock_outs=lock_outs_frame(told),
+        audit=pd.DataFrame([_head(chain), *reading.heads] if chain else reading.heads, columns=AUDIT_COLUMNS),
+        runs=runs,
+        earlier=comparison(everywhere),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reading:
+    """What is kept of each cabinet's entries, one cabinet after the other."""
+
+    wave: str
+    now: datetime
+    at_work: frozenset[str]
+    sizes: Sizes
+    runs: dict[str, list[Entry]] = field(default_factory=dict)
+    orders: dict[str, WorkOrder] = field(default_factory=dict)
+    last_words: dict[str, int] = field(default_factory=dict)
+    dossiers: dict[str, int | None] = field(default_factory=dict)
+    told: list[tuple[object, ...]] = field(default_factory=list)
+    more: list[tuple[object, ...]] = field(default_factory=list)
+    findings: list[tuple[object, ...]] = field(default_factory=list)
+    said: list[tuple[object, ...]] = field(default_factory=list)
+    reconciled: list[tuple[object, ...]] = field(default_factory=list)
+    heads: list[tuple[object, ...]] = field(default_factory=list)
+
+    def take(self, code: str, history: Sequence[Entry]) -> None:
+        self.runs |= runs_of([entry for entry in history if entry.wave == self.wave and entry.kind in RUN_KINDS])
+        for order in orders_of(history).values():
+            if order.state.needs_somebody:
+                self.orders[code] = order
+        self.last_words[code] = max((entry.seq for entry in history if entry.kind in WORDS), default=0)
+        self.dossiers[code] = dossiers_told(history)
+        self.told += told_rows(history)
+        self.findings += [_found(entry) for entry in history if entry.kind is EntryKind.FINDING]
+        self.said += [_person(entry) for entry in history if entry.kind in SAID]
+        compared = last_comparison(history)
+        rows = list(_compared(*compared)) if compared is not None else []
+        self.reconciled += rows
+        self.heads.append(_head(history))
+        times = times_of(history, self.wave, self.now, at_work=code in self.at_work)
+        self.more.append(self._more(code, times, history, compared[1] if compared is not None else None))
+
+    def _more(
+        self, code: str, times: Times, history: Sequence[Entry], compared: Reconciliation | None
+    ) -> tuple[object, ...]:
+        planned = [entry for entry in self.runs[code] if entry.kind is EntryKind.PLANNED][-1].evidence
+        outs = [float(entry.evidence.get("locked_out_for", 0)) for entry in history if entry.kind is EntryKind.FINDING]
+        return (
+            code,
+            planned.get("name"),
+            planned.get("site"),
+            self.sizes.of(self.dossiers[code]),
+            self.dossiers[code],
+            *(round(getattr(times, what), 3) for what in SPENT),
+            sum(outs),
+            *(compared.count(kind) if compared is not None else None for kind in KINDS),
+        )
+
+    def seen(self) -> Seen:
+        return Seen(
+            now=self.now,
+            runs=self.runs,
+            at_work=self.at_work,
+            orders=self.orders,
+            last_words=self.last_words,
+            dossiers=self.dossiers,
+        )
+
+
+def last_comparison(history: Sequence[Entry]) -> tuple[Entry, Reconciliation] | None:
+    """The newest that an entry tells of: the step's own, or of lists that somebody had read later."""
+    told = next((entry for entry in reversed(history) if "reconciled" in entry.evidence), None)
+    return (told, Reconciliation.from_json(told.evidence["reconciled"])) if told is not None else None
+
+
+def _compared(entry: Entry, told: Reconciliation) -> Iterator[tuple[object, ...]]:
+    live = entry.kind is EntryKind.RECONCILED
+    for one in told.compared:
+        counts = (one.count(listed) for listed in LISTED)
+        yield (entry.cabinet, entry.at, live, one.what, one.source, one.target, *counts, one.not_compared)
+
+
+def _found(entry: Entry) -> tuple[object, ...]:
+    told = entry.evidence
+    about = told.get("about") or []
+    return (
+        entry.cabinet,
+        entry.step,
+        told.get("rule"),
+        told.get("level"),
+        ", ".join(str(one) for one in about),
+        entry.reason,
+        told.get("remedy") or "",
+        entry.at,
+        entry.run,
+    )
+
+
+def _last_looks(findings: pd.DataFrame) -> pd.DataFrame:
+    """Of each step only what its last run found; how long users were locked out is told elsewhere."""
+    last = findings.drop_duplicates(["code", "step"], keep="last")[["code", "step", "run"]]
+    return findings.merge(last, on=["code", "step", "run"]).reset_index(drop=True)
+
+
+def _person(entry: Entry) -> tuple[object, ...]:
+    told = entry.evidence
+    about = entry.operation or (
+        "unlock" if told.get("unlock") else "again" if told.get("again") else told.get("word", "")
+    )
+    code = entry.cabinet.removeprefix("@")
+    return (code, entry.at, entry.who, SAID[entry.kind], about, entry.step, told.get("result", ""), entry.reason)
+
+
+def _said(said: list[tuple[object, ...]], chain: Sequence[Entry]) -> pd.DataFrame:
+    rows = [*said, *(_person(entry) for entry in chain if entry.kind in SAID)]
+    return pd.DataFrame(rows, columns=APPROVAL_COLUMNS).sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def _runs(chain: Iterable[Entry]) -> pd.DataFrame:
+    rows: dict[str, list[object]] = {}
+    for entry in chain:
+        told = entry.evidence
+        if entry.kind is EntryKind.RUN_BEGAN:
+            which = [told.get(name) for name in ("plan", "bascule", "inventory", "environment")]
+            rows[entry.run] = [entry.run, entry.at, None, entry.who, entry.reason, *which]
+        elif entry.kind is EntryKind.RUN_ENDED and entry.run in rows:
+            rows[entry.run][2] = entry.at
+    return pd.DataFrame(rows.values(), columns=RUN_COLUMNS)
+
+
+def _head(history: Sequence[Entry]) -> tuple[object, ...]:
+    return (history[-1].cabinet, history[-1].seq, history[-1].hash)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is pd.NaT or value != value:  # noqa: PLR0124  # what is not a number is not itself
+        return None
+    if isinstance(value, datetime):
+        return _text(value)
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
