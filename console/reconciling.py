@@ -36,6 +36,8 @@ class Result(StrEnum):
     NOT_COMPARED = "not-compared"
 
 
+SHOWN = 40
+"""Of those that are the same, rows at most; `--json` has them all."""
 COLOURS = {Result.SAME: "green", Result.DRIFT: "red", Result.UNKNOWN: "magenta", Result.NOT_COMPARED: "yellow"}
 
 
@@ -163,8 +165,13 @@ async def _reconciled(
     settings: Settings, ledger: Ledger, wave: str, chosen: Chosen, *, because: str, at_once: int
 ) -> dict[str, Entry]:
     from bascule.engine.reconciling import reconcile_all
-    from config.wiring import run_on
+    from bascule.model import System
+    from config.wiring import connectors_of, run_on
 
+    for cabinet in chosen.cabinets:
+        # What is not configured is refused before anything is read.
+        for system in (System.GE, System.S4A):
+            connectors_of(settings, cabinet, system)
     async with run_on(settings, ledger, wave=wave) as run:
         return await reconcile_all(run, chosen.cabinets, because=because, at_once=at_once)
 
@@ -177,7 +184,9 @@ def _trend_of(ledger: Ledger, codes: Sequence[str]) -> pd.DataFrame:
 
 def told_of(entries: Mapping[str, Entry], chosen: Chosen, trend: pd.DataFrame) -> list[Told]:
     """What needs somebody first; then by code."""
-    told = [_told(entry, _rows(trend[trend["code"] == code])) for code, entry in entries.items()]
+    # Another process may have compared one of them since.
+    by_code = {code: of_one[of_one["at"] <= entries[str(code)].at] for code, of_one in trend.groupby("code")}
+    told = [_told(entry, _rows(by_code.get(code, trend.head(0)))) for code, entry in entries.items()]
     told += [Told(code=code, result=Result.NOT_COMPARED, says=why) for code, why in chosen.others.items()]
     gravity = (Result.UNKNOWN, Result.DRIFT, Result.NOT_COMPARED, Result.SAME)
     return sorted(told, key=lambda one: (gravity.index(one.result), one.code))
@@ -239,10 +248,13 @@ def as_table(wave: str, found: Sequence[Told]) -> Table:
     )
     for column in ("cabinet", "both sides", "what", "last time"):
         table.add_column(column, overflow="fold")
-    for one in found:
+    same = [one for one in found if one.result is Result.SAME]
+    for one in found[: len(found) - len(same) + SHOWN]:
         says = f"{one.says}\nNext: {one.next_action}" if one.next_action else one.says
         # Text that comes from outside is shown as it is, never read as markup.
         table.add_row(one.code, f"[{COLOURS[one.result]}]{one.result}[/]", Text(says), Text(_last_time(one)))
+    if len(same) > SHOWN:
+        table.add_row(f"{len(same) - SHOWN} others", f"[{COLOURS[Result.SAME]}]{Result.SAME}[/]", "", "")
     return table
 
 

@@ -23,6 +23,7 @@ from bascule.model import Outcome
 from bascule.reports import status_of
 from config.settings import Settings, read_settings
 from config.wiring import run_on
+from console.reconciling import SHOWN, Result, Told, as_table
 from console.sandbox_process import SandboxProcess, start_sandbox
 from tests.unit.console.conftest import Bascule
 
@@ -170,6 +171,28 @@ def test_exported_lists_are_compared_as_they_are_now_and_are_told_to_be_too_old(
     assert found(told.out)["C0001"]["result"] == "unknown"
     assert "days old" in found(told.out)["C0001"]["says"]
     assert found(told.out)["C0001"]["next_action"].startswith("export all of them again")
+
+
+def test_a_system_without_a_connector_is_refused_before_anything_is_read(
+    bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = history(tmp_path, "C0001")
+    monkeypatch.setenv("BASCULE_GE__CONNECTOR", "operator")
+    told = bascule("reconcile", "--wave", "pilot")
+    assert told.code == 2
+    assert "people are not asked for lists" in told.err
+    assert history(tmp_path, "C0001") == before
+
+
+def test_a_large_wave_shows_all_who_differ_and_counts_most_who_do_not() -> None:
+    rows = [Told(code=f"C{n:04}", result=Result.DRIFT, says="1 dossier missing: D1") for n in range(60)]
+    rows += [Told(code=f"S{n:04}", result=Result.SAME, says="the same on both sides") for n in range(100)]
+
+    table = as_table("pilot", rows)
+
+    assert table.row_count == 60 + SHOWN + 1
+    assert "60 drift" in str(table.title)
+    assert list(table.columns[0].cells)[-1] == "60 others"
 
 
 def test_history_tells_how_it_was_without_asking_any_system_or_writing_anything(
