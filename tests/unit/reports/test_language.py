@@ -1,0 +1,112 @@
+"""The words of the documents: both languages say the same things, and say nothing that no document says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Formatter
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+
+import bascule.reports
+from bascule.checks.findings import Level
+from bascule.checks.reconciliation import What
+from bascule.model import ErrorClass, Lifecycle, Outcome, State
+from bascule.procedure import PROCEDURE
+from bascule.reports.account import LISTED, SAID
+from bascule.reports.language import LANGUAGES, NoSuchLanguage, language_named
+from bascule.reports.times import SPENT
+
+REPORTS = Path(bascule.reports.__file__).parent
+OF_THE_CODE: dict[str, list[str]] = {
+    "outcome": list(Outcome),
+    "lifecycle": list(Lifecycle),
+    "state": list(State),
+    "step": [step.name for step in PROCEDURE],
+    "level": list(Level),
+    "spent": list(SPENT),
+    "what": [what.replace(" ", "-") for what in get_args(What)],
+    "listed": list(LISTED),
+    "class": list(ErrorClass),
+    "did": [did.replace(" ", "-") for did in SAID.values()],
+}
+"""Tables that hold a word for each of the code's, which documents ask for by name."""
+AT = datetime(2026, 12, 1, 23, 4, 41, tzinfo=UTC)
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_both_languages_say_the_same_things() -> None:
+    french, english = language_named("fr").words, language_named("en").words
+    assert french.keys() == english.keys()
+    assert [key for key in french if places(french[key]) != places(english[key])] == []
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_word_of_the_code_has_one_for_people(code: str) -> None:
+    words = language_named(code).words
+    told = {table: {key.partition(".")[2] for key in words if key.startswith(f"{table}.")} for table in OF_THE_CODE}
+    assert told == {table: set(names) for table, names in OF_THE_CODE.items()}
+
+
+def test_no_word_is_written_for_nobody() -> None:
+    sources = "\n".join(
+        path.read_text(encoding="utf-8") for path in REPORTS.rglob("*") if path.suffix in {".py", ".j2", ".typ", ".js"}
+    )
+    keys = {re.sub(r"\.(one|other)$", "", key) for key in language_named("fr").words}
+    asked_for = [
+        key for key in keys if key.partition(".")[0] in OF_THE_CODE or re.search(rf"\b{re.escape(key)}\b", sources)
+    ]
+    assert sorted(keys - set(asked_for)) == []
+
+
+def test_a_language_nobody_speaks_is_refused_with_those_that_are() -> None:
+    with pytest.raises(NoSuchLanguage) as refused:
+        language_named("de")
+    assert refused.value.remedy == "one of: en, fr"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "french", "english"),
+    [
+        (0, "0 s", "0s"),
+        (1.24, "1,2 s", "1.2s"),
+        (59.6, "1 min", "1m"),
+        (243, "4 min 3 s", "4m 3s"),
+        (3_600, "1 h", "1h"),
+        (7_500, "2 h 5 min", "2h 5m"),
+        (93_600, "1 j 2 h", "1d 2h"),
+        (None, "–", "–"),
+        (float("nan"), "–", "–"),
+    ],
+)
+def test_durations_are_told_in_their_two_largest_units(seconds: float | None, french: str, english: str) -> None:
+    told = [language_named(code).duration(seconds) for code in ("fr", "en")]
+    assert [" ".join(one.split()) for one in told] == [french, english]
+
+
+def test_figures_are_written_as_the_language_writes_them() -> None:
+    french, english = language_named("fr"), language_named("en")
+    assert (french.number(12_345.67, 1), english.number(12_345.67, 1)) == ("12\u202f345,7", "12,345.7")
+    assert (french.percent(0.931), english.percent(0.9314, 1)) == ("93\u202f%", "93.1%")
+    assert french.number(float("nan")) == "–"
+
+
+def test_an_instant_is_that_of_the_zone_asked_for() -> None:
+    french, paris = language_named("fr"), ZoneInfo("Europe/Paris")
+    assert french.instant(AT) == "01/12/2026 23:04:41"
+    assert french.instant(AT, paris) == "02/12/2026 00:04:41"
+    assert (french.date(AT), french.date(AT, paris)) == ("1 décembre 2026", "2 décembre 2026")
+    never: Any = pd.NaT
+    assert french.instant(never) == "–"
+
+
+def test_french_is_set_as_a_printer_would() -> None:
+    words = language_named("fr").words.values()
+    assert [word for word in words if re.search(r" [:;?!»%]|« ", word) or "'" in word] == []
