@@ -3,7 +3,7 @@
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo server test chaos check fix bench lock clean
+.PHONY: help setup demo server test rehearsal chaos check fix bench lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,13 +17,16 @@ demo: setup  ## See a wave of 24 cabinets on the sandbox: it runs, some fail, on
 server: setup  ## Start Prefect's server, the deployments and a worker on this machine, to try as a team
 	@$(BIN)/bascule server
 
-# The tests of flows share one Prefect server, so they come after the others and one at a time.
-# The second pytest runs even when the first failed: one look shows everything.
+# The tests of flows come after the others: each of the two processes that take them, a file at a time, has a Prefect server
+# of its own, and more would starve it. The second pytest runs even when the first failed: one look shows everything.
 test: setup  ## Run every test
 	@failed=0; \
 	$(BIN)/pytest -n auto --durations=10 --ignore=tests/flows || failed=1; \
-	$(BIN)/pytest --durations=10 tests/flows || failed=1; \
+	$(BIN)/pytest -n 2 --dist loadfile --durations=10 tests/flows || failed=1; \
 	exit $$failed
+
+rehearsal: setup  ## The human road with 31 cabinets, which the tests walk with a third of them
+	@REHEARSAL=31 $(BIN)/pytest -q tests/flows/test_rehearsal.py
 
 # What is killed, and what must hold afterwards: tests/chaos. A seed draws the same storm each time, as far as processes allow.
 SEEDS ?= 100

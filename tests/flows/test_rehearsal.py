@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +31,8 @@ ROUNDS = 9
 """More than a cabinet has sittings."""
 
 LIAR = "C0007"
+REHEARSED = int(os.environ.get("REHEARSAL", "11"))
+"""Cabinets that people take all the way: `make rehearsal` takes 31."""
 
 
 def by_people(cabinets: int) -> Inventory:
@@ -73,9 +77,18 @@ async def open_runs() -> int:
     return int(flows.json()) + int(tasks.json())
 
 
+async def until_none_is_open() -> None:
+    """Prefect stores what it was told a little later; what is still open after that was left open."""
+    for _ in range(60):
+        if await open_runs() == 0:
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"{await open_runs()} runs are open")
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("prefect_server")
-@pytest.mark.parametrize("sandbox", [31], indirect=True)
+@pytest.mark.parametrize("sandbox", [REHEARSED], indirect=True)
 async def test_a_wave_by_people_alone_is_moved_proven_and_signed_and_a_lie_is_found_out(
     sandbox: SandboxProcess, place: Path
 ) -> None:
@@ -83,7 +96,7 @@ async def test_a_wave_by_people_alone_is_moved_proven_and_signed_and_a_lie_is_fo
     bascule("run", "--inventory", "inv.csv")
     with Ledger(f"sqlite:///{place}/ledger.db") as ledger:
         for _ in range(ROUNDS):
-            assert await open_runs() == 0
+            await until_none_is_open()
             assert ledger.at_work() == frozenset()
             if not json.loads(bascule("inbox", "--json")):
                 break
@@ -94,7 +107,7 @@ async def test_a_wave_by_people_alone_is_moved_proven_and_signed_and_a_lie_is_fo
             await resume_waiting(return_state=True)
 
         status = status_of(ledger, "pilot")
-        assert status.outcomes == {Outcome.OK: 30, Outcome.PARTIAL: 1}
+        assert status.outcomes == {Outcome.OK: REHEARSED - 1, Outcome.PARTIAL: 1}
         lied = next(cabinet for cabinet in status.cabinets if cabinet.code == LIAR)
         missing = dossiers_missing_at(sandbox, LIAR)
         assert len(missing) == 2
@@ -119,6 +132,6 @@ async def test_three_hundred_cabinets_wait_for_people_and_nothing_runs(sandbox: 
     status = json.loads(bascule("run", "--inventory", "inv.csv", "--json"))
     assert {cabinet["lifecycle"] for cabinet in status["cabinets"]} == {"waiting"}
     assert len(json.loads(bascule("inbox", "--json"))) == 300
-    assert await open_runs() == 0
+    await until_none_is_open()
     with Ledger(f"sqlite:///{place}/ledger.db", read_only=True) as ledger:
         assert ledger.at_work() == frozenset()
