@@ -295,6 +295,9 @@ class Settings(BaseSettings):
     environment: str
     ledger_url: str | None = Field(None, description="SQLAlchemy URL of the ledger")
     out: Path = Field(Path(".bascule/runs"), description="where run folders go")
+    language: Literal["fr", "en"] = Field(
+        "fr", description="the language of reports, for who reads them; cabinets have their own"
+    )
     prefect_home: Path = Field(
         Path(".bascule/prefect"), description="where Bascule's own Prefect server lives, if none is configured"
     )

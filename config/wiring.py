@@ -275,7 +275,7 @@ def published(settings: Settings, wave: str, run: str | None = None) -> Publishe
     from bascule.reports import publish
 
     with open_ledger(settings, read_only=True) as ledger:
-        return publish(ledger, wave, settings.out, run, sizes=settings.expected.sizes)
+        return publish(ledger, wave, settings.out, run, sizes=settings.expected.sizes, language=settings.language)
 
 
 def stored_version(inventory: Inventory, *, at: datetime, who: str) -> StoredInventory:

@@ -1,0 +1,122 @@
+"""What a wave's documents are made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bascule.ledger import EntryKind, Ledger
+from bascule.model import Outcome, State
+from bascule.reports import NoSuchWave, status_of
+from bascule.reports.account import Account, account_of
+from tests.unit.reports.histories import (
+    History,
+    acted,
+    began,
+    blocked,
+    ended,
+    judged,
+    line,
+    ok,
+    planned,
+    proved,
+    take_up,
+    write,
+)
+
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def account(ledger: Ledger, wave: str = "pilot") -> Account:
+    return account_of(ledger, wave, now=LATER)
+
+
+def rows(frame: Any, *columns: str) -> list[tuple[object, ...]]:
+    return list(frame[list(columns)].itertuples(index=False, name=None))
+
+
+def compared(missing: list[str], **more: Any) -> dict[str, Any]:
+    dossiers = {
+        "what": "dossier",
+        "source": 10,
+        "target": 10 - len(missing),
+        "missing": [{"key": key} for key in missing],
+    }
+    return {"reconciled": {"compared": [dossiers]}, **more}
+
+
+def found(code: str, step: str, rule: str, about: str, run: str = "R1") -> History:
+    told = {"rule": rule, "level": "reservation", "about": [about], "remedy": "see to it"}
+    return [line(code, EntryKind.FINDING, step=step, reason=f"about {about}", evidence=told, run=run)]
+
+
+def test_an_unknown_wave_is_named_with_the_one_that_was_meant(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"))
+    with pytest.raises(NoSuchWave, match="pilot"):
+        account(ledger, "pilott")
+
+
+def test_it_says_of_every_cabinet_what_status_says(ledger: Ledger) -> None:
+    write(ledger, *(planned(f"C000{n}") for n in range(1, 5)), ok("C0001"), blocked("C0002"), began("C0003"))
+    take_up(ledger, ["C0003"])
+    assert account(ledger).status == status_of(ledger, "pilot")
+
+
+def test_only_what_the_last_run_of_a_step_found_stands(ledger: Ledger) -> None:
+    first, second = found("C0001", "contacts", "CON-01", "41"), found("C0001", "contacts", "CON-01", "42", run="R2")
+    write(ledger, planned("C0001"), began("C0001"), first, second, found("C0001", "reconcile", "REC-01", "rights"))
+    told = account(ledger)
+    assert rows(told.findings, "step", "about") == [("contacts", "42"), ("reconcile", "rights")]
+    assert told.totals.findings == 2
+
+
+def test_what_people_said_stands_in_the_order_of_time_the_waves_commands_too(ledger: Ledger) -> None:
+    answer = line("C0001", EntryKind.ANSWERED, who="anne", operation="C0001-terms", evidence={"result": "done"})
+    pause = line("@pilot", EntryKind.COMMAND, who="claire", reason="a call", evidence={"word": "pause"})
+    approval = line("C0001", EntryKind.APPROVED, who="paul", operation="C0001-terms", reason="seen")
+    write(ledger, planned("C0001"), began("C0001"), [answer, pause, approval])
+    assert rows(account(ledger).approvals, "code", "who", "did", "about") == [
+        ("C0001", "anne", "answered", "C0001-terms"),
+        ("pilot", "claire", "told the wave", "pause"),
+        ("C0001", "paul", "approved", "C0001-terms"),
+    ]
+
+
+def test_the_last_comparison_counts_and_says_whether_it_was_made_later(ledger: Ledger) -> None:
+    step = judged("C0001", "reconcile", State.FAILED, "2 missing", evidence=compared(["D1", "D2"]))
+    later = [line("C0001", EntryKind.RECONCILED, state=State.FAILED, reason="drift", evidence=compared(["D1"]))]
+    write(ledger, planned("C0001"), planned("C0002"), began("C0001"), step, ended("C0001", Outcome.PARTIAL))
+    assert rows(account(ledger).reconciled, "code", "what", "live", "missing") == [("C0001", "dossier", False, 2)]
+    write(ledger, later)
+    told = account(ledger)
+    assert rows(told.reconciled, "code", "what", "live", "missing") == [("C0001", "dossier", True, 1)]
+    assert told.totals.missing == 1
+
+
+def test_runs_say_who_ran_them_why_and_under_which_plan(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    told = {"plan": "abc", "bascule": "0.1.0", "inventory": "f" * 64, "environment": "sandbox"}
+    second = line("@pilot", EntryKind.RUN_BEGAN, who="claire", reason="mended", run="R2", evidence=told)
+    over = line("@pilot", EntryKind.RUN_ENDED, run="R2")
+    write(ledger, [second, over], run="R1")
+    last = account(ledger).runs.iloc[-1]
+    assert (last["run"], last["who"], last["because"], last["plan"]) == ("R2", "claire", "mended", "abc")
+    assert last["ended_at"] == over.at
+
+
+def test_how_long_users_were_out_adds_up_over_several_lock_outs(ledger: Ledger) -> None:
+    def out(seconds: float) -> History:
+        told = {"rule": "LCK-02", "level": "note", "about": [], "locked_out_for": seconds, "by_later_run": False}
+        return [line("C0001", EntryKind.FINDING, step="reopen", evidence=told)]
+
+    write(ledger, planned("C0001"), began("C0001"), out(60), out(90.5), proved("C0001", "reopen"))
+    assert account(ledger).totals.locked_out_seconds == 150.5
+
+
+def test_a_wave_is_open_until_the_last_cabinet_has_ended(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"))
+    assert account(ledger).is_open
+    write(ledger, acted("C0002", "connect"), began("C0002"), ended("C0002", Outcome.OK))
+    assert not account(ledger).is_open
