@@ -19,7 +19,8 @@ SHARE_OF_AT_LEAST = 20
 """A share is of the cabinets that ended, but of this many at least, or of the whole wave if it is smaller: 1 of 1 is not 100 %."""
 
 GO_ON = (
-    "mend the cause and run these cabinets again (`bascule rerun`), or accept what happened: `bascule resume --because`"
+    "mend the cause, then `bascule rerun` takes up what is left and counts anew; "
+    "while cabinets are still in flight, `bascule resume --because TEXT` accepts what happened and the wave goes on"
 )
 
 

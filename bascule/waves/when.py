@@ -124,12 +124,6 @@ def window_closes(
     return min(ends, default=None)
 
 
-def fits_before_closing(expected: timedelta, opened: Opening, now: datetime) -> bool:
-    """Whether what takes so long, begun now, ends in time. For *last safe start*: the P90 of lock-out to reopen."""
-    last = opened.last_safe_start(expected)
-    return opened.is_now and (last is None or now <= last)
-
-
 def may_begin_with(
     expected: timedelta, settings: WaveSettings, blackouts: Sequence[Blackout], zone: ZoneInfo, now: datetime
 ) -> Opening:

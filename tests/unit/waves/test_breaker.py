@@ -85,7 +85,8 @@ def test_a_trip_says_what_most_of_the_failed_have_in_common_and_the_others_have_
     trip = tripped(Breaker(failures=4), [*in_lyon, *in_nantes], planned=100)
     assert trip
     assert [str(shared) for shared in trip.common] == ["4 with site lyon", "4 with step connect"]
-    assert "bascule resume --because" in trip.go_on
+    assert trip.go_on.startswith("mend the cause, then `bascule rerun`"), "true also once the run has ended"
+    assert "while cabinets are still in flight, `bascule resume --because TEXT`" in trip.go_on
 
 
 def test_one_cabinet_has_nothing_in_common_with_itself() -> None:

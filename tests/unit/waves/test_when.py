@@ -16,7 +16,6 @@ from bascule.waves.when import (
     ClosedHours,
     NeverOpens,
     Rule,
-    fits_before_closing,
     may_begin,
     may_begin_with,
     require_opening,
@@ -40,7 +39,7 @@ def wave(**settings: Any) -> WaveSettings:
 def test_a_wave_that_says_nothing_may_begin_and_never_closes() -> None:
     opened = may_begin(wave(), (), PARIS, at("2026-12-01T12:00"))
     assert (opened.is_now, opened.at, opened.closes) == (True, at("2026-12-01T12:00"), None)
-    assert fits_before_closing(timedelta(days=400), opened, at("2026-12-01T12:00"))
+    assert opened.last_safe_start(timedelta(days=400)) is None
 
 
 @pytest.mark.parametrize(
@@ -153,8 +152,7 @@ def test_a_closed_period_that_ends_before_it_begins_or_has_no_zone_is_no_period(
 @pytest.mark.parametrize(("night", "hours"), [("2026-10-24", 11), ("2027-03-27", 9)])
 def test_the_last_safe_start_knows_how_long_that_night_is(night: str, hours: int) -> None:
     opened = may_begin(wave(window=NIGHT), (), PARIS, at(f"{night}T20:00"))
-    assert fits_before_closing(timedelta(hours=hours), opened, at(f"{night}T20:00"))
-    assert not fits_before_closing(timedelta(hours=hours, seconds=1), opened, at(f"{night}T20:00"))
+    assert opened.last_safe_start(timedelta(hours=hours)) == at(f"{night}T20:00")
 
 
 @pytest.mark.parametrize(

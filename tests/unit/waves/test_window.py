@@ -49,3 +49,10 @@ def test_hours_are_the_cabinets_own() -> None:
 def test_on_the_nights_when_the_clock_changes_a_window_is_as_long_as_that_night(night: str, hours: int) -> None:
     opens, closes = opening(NIGHT, PARIS, at(f"{night}T21:00"))
     assert (closes - opens).total_seconds() == hours * 3600
+
+
+def test_a_weekly_window_whose_hours_are_skipped_one_night_opens_a_week_later() -> None:
+    skipped = Window(from_=time(2), to=time(3), days=("sun",))
+    for day in range(22, 29):
+        opens, closes = opening(skipped, PARIS, at(f"2027-03-{day}T12:00"))
+        assert (opens, closes) == (at("2027-04-04T02:00"), at("2027-04-04T03:00"))
