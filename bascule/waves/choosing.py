@@ -70,19 +70,25 @@ def selected(
             f"--class does not know {unknown_class!r}{did_you_mean(unknown_class, CLASSES)}",
             remedy=f"classes: {', '.join(CLASSES)}",
         )
-    if classes:
-        cabinets = [cabinet for cabinet in cabinets if standing[cabinet.code].error_class in classes]
     unknown = [word for word in only if word not in WORDS]
     if unknown:
         raise NotChosen(
             f"--only does not know {unknown[0]!r}{did_you_mean(unknown[0], WORDS)}",
             remedy=f"words: {', '.join(WORDS)}",
         )
-    chosen = named(cabinets, codes) if codes else tuple(cabinets)
+    asked_for = named(cabinets, codes) if codes else tuple(cabinets)
+    chosen = tuple(one for one in asked_for if not classes or standing[one.code].error_class in classes)
     if only:
-        return tuple(cabinet for cabinet in chosen if _word_of(standing[cabinet.code]) in only)
-    if not codes:
-        return tuple(cabinet for cabinet in chosen if standing[cabinet.code].outcome not in DONE)
+        chosen = tuple(one for one in chosen if _word_of(standing[one.code]) in only)
+    elif not codes:
+        chosen = tuple(one for one in chosen if standing[one.code].outcome not in DONE)
+    if codes and not chosen:
+        wanted = " and ".join(", ".join(words) for words in (only, classes) if words)
+        found = [f"{one.code} is {_told_of(standing[one.code])}" for one in asked_for]
+        raise NotChosen(
+            f"None of the cabinets named is {wanted}: {_some(found)}",
+            remedy="leave --only or --class out to take up those that are named, whatever became of them",
+        )
     return chosen
 
 
@@ -99,6 +105,10 @@ def named(cabinets: Iterable[Cabinet], codes: Iterable[str]) -> tuple[Cabinet, .
 
 def _some(codes: Sequence[str]) -> str:
     return ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
+
+
+def _told_of(standing: Stands) -> str:
+    return _word_of(standing) + (f" ({standing.error_class})" if standing.error_class else "")
 
 
 def _word_of(standing: Stands) -> str:

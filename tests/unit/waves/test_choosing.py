@@ -41,6 +41,14 @@ def test_a_class_of_errors_takes_those_that_are_not_done_and_failed_so() -> None
     assert codes(classes=("data",), only=("partial",)) == ["C0004"]
 
 
+def test_of_the_cabinets_named_only_those_of_the_class_are_taken_and_where_none_is_it_says_why() -> None:
+    assert codes(codes=("C0003", "C0002"), classes=("transient",)) == ["C0002"]
+    with pytest.raises(NotChosen, match=r"None of the cabinets named is transient: C0004 is partial \(data\)"):
+        codes(codes=("C0004",), classes=("transient",))
+    with pytest.raises(NotChosen, match="is unknown: C0001 is ok, C0002 is failed"):
+        codes(codes=("C0001", "C0002"), only=("unknown",))
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
