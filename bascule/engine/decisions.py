@@ -74,7 +74,7 @@ class Intended:
 
 
 def proven(
-    history: History, now: datetime, procedure: tuple[Step, ...] = PROCEDURE, trust: timedelta | None = None
+    history: History, now: datetime, procedure: tuple[Step, ...] = PROCEDURE, *, trust: timedelta | None
 ) -> frozenset[str]:
     """The steps that need not be looked at again.
 

@@ -101,7 +101,7 @@ async def foresee(
 ) -> Foresight:
     """What earlier writes will change cannot be read yet: after the first write, the procedure alone tells."""
     looking = _Looking(run, cabinet, history)
-    done = proven(history, run.clock(), procedure)
+    done = proven(history, run.clock(), procedure, trust=run.pace.trust)
     steps: list[Foreseen] = []
     ahead_of_facts = False
     for step in procedure:

@@ -30,7 +30,7 @@ DRIFT, SAME, UNKNOWN = State.FAILED, State.DONE, State.UNKNOWN
 
 def is_synchronised(history: Sequence[Entry], now: datetime) -> bool:
     """Proven, and not ordered again since: then both sides are to be the same."""
-    return SYNCHRONISE in proven(history, now)
+    return SYNCHRONISE in proven(history, now, trust=None)
 
 
 async def reconcile_all(run: Run, cabinets: Collection[Cabinet], *, because: str, at_once: int) -> dict[str, Entry]:

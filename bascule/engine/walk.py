@@ -104,7 +104,7 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
     """Every step that can be done now; then the users are let in again, whatever happened."""
     run = cabinet_run.run
     code = cabinet_run.cabinet.code
-    done = set(proven(cabinet_run.history, run.clock(), cabinet_run.procedure, run.pace.trust))
+    done = set(proven(cabinet_run.history, run.clock(), cabinet_run.procedure, trust=run.pace.trust))
     trying: dict[asyncio.Task[Entry], Step] = {}
     tried: set[str] = set()
 

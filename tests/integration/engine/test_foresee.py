@@ -63,6 +63,16 @@ async def test_from_the_beginning_every_write_of_the_procedure_is_foreseen_in_or
         assert foresight.dossiers
 
 
+async def test_what_the_run_will_look_at_again_is_not_left_out_as_proven(tmp_path: Path) -> None:
+    async with stage(tmp_path, [with_people()]) as scene:
+        await run_until("connect", scene)
+        assert "connect" in (await foreseen(scene)).proven
+        scene.time.ahead += scene.pace.trust.total_seconds() + 1
+        foresight = await foreseen(scene)
+        assert foresight.proven == ()
+        assert "connect" in [step.step for step in foresight.steps]
+
+
 async def test_a_cabinet_that_would_be_blocked_says_why_and_what_is_left_is_still_told(tmp_path: Path) -> None:
     async with stage(tmp_path, [with_people()], {"fault": "missing-group-right", "share": 1}) as scene:
         foresight = await foreseen(scene)

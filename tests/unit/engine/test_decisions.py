@@ -63,36 +63,36 @@ def up_to(step: str) -> list[Entry]:
 
 
 def test_proofs_in_the_procedures_order_prove_every_step() -> None:
-    assert proven(in_order(*up_to(ORDER[-1])), NOW) == ALL
+    assert proven(in_order(*up_to(ORDER[-1])), NOW, trust=None) == ALL
 
 
 def test_a_proof_older_than_what_it_stands_on_does_not_count() -> None:
     history = in_order(*up_to("connect"), proof("activation-key"))
-    assert proven(history, NOW) == {"admin-rights", "admin-sage", "activation-key"}
+    assert proven(history, NOW, trust=None) == {"admin-rights", "admin-sage", "activation-key"}
 
 
 def test_a_backup_expires_after_a_day_and_what_stands_on_it_with_it() -> None:
     history = in_order(*up_to("lock-out"))
-    assert {"backup", "lock-out"} <= proven(history, NOW + timedelta(hours=24))
-    late = proven(history, NOW + timedelta(hours=24, seconds=1))
+    assert {"backup", "lock-out"} <= proven(history, NOW + timedelta(hours=24), trust=None)
+    late = proven(history, NOW + timedelta(hours=24, seconds=1), trust=None)
     assert not late & {"backup", "lock-out"}
     assert "consistency" in late
 
 
 def test_a_backup_never_expires_once_the_synchronisation_has_taken_place() -> None:
-    assert proven(in_order(*up_to(ORDER[-1])), NOW + timedelta(days=400)) == ALL
+    assert proven(in_order(*up_to(ORDER[-1])), NOW + timedelta(days=400), trust=None) == ALL
 
 
 def test_a_lock_out_ends_with_the_reopen_that_follows_it() -> None:
-    assert "lock-out" not in proven(in_order(*up_to("lock-out"), proof("reopen")), NOW)
+    assert "lock-out" not in proven(in_order(*up_to("lock-out"), proof("reopen")), NOW, trust=None)
 
 
 def test_a_lock_out_before_a_proven_synchronisation_still_counts_after_the_reopen() -> None:
-    assert {"lock-out", "synchronise", "reopen"} <= proven(in_order(*up_to("reopen")), NOW)
+    assert {"lock-out", "synchronise", "reopen"} <= proven(in_order(*up_to("reopen")), NOW, trust=None)
 
 
 def test_what_a_person_ordered_again_is_unproven_with_all_that_stands_on_it() -> None:
-    left = proven(in_order(*up_to(ORDER[-1]), again("synchronise")), NOW)
+    left = proven(in_order(*up_to(ORDER[-1]), again("synchronise")), NOW, trust=None)
     assert not left & {"synchronise", "reopen", "reconcile", "users", "assignments", "contacts"}
     assert "backup" in left
 
@@ -224,6 +224,6 @@ def test_a_proof_that_is_old_is_looked_at_again_until_the_synchronisation_has_ta
     synchronise = next(place for place, step in enumerate(PROCEDURE) if step.name == "synchronise")
     before = proofs[: synchronise - 3]
     later = proofs[0].at + timedelta(days=8)
-    assert proven(before, later) >= {"admin-rights", "admin-sage"}
+    assert proven(before, later, trust=None) >= {"admin-rights", "admin-sage"}
     assert proven(before, later, trust=week) == frozenset()
     assert proven(proofs, later, trust=week) == {step.name for step in PROCEDURE}
