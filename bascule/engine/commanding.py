@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bascule.ledger import Entry, EntryKind, Ledger, Owner, is_provably_dead
+from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.waves.governor import Word
 
 PATIENCE = 20.0
@@ -25,11 +25,11 @@ class Answered:
 
 
 def running(ledger: Ledger, wave: str) -> tuple[str, ...]:
-    """Runs of a wave that have not ended, as far as can be known."""
+    """Runs of a wave that have not ended and still give signs of life. One that died unseen counts for a minute more."""
     entries = ledger.of_wave(wave, (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED))
     ended = {entry.run for entry in entries if entry.kind is EntryKind.RUN_ENDED}
-    began = [entry for entry in entries if entry.kind is EntryKind.RUN_BEGAN and entry.run not in ended]
-    return tuple(entry.run for entry in began if not _is_dead(entry))
+    live = ledger.live_runs() - ended
+    return tuple(entry.run for entry in entries if entry.kind is EntryKind.RUN_BEGAN and entry.run in live)
 
 
 async def command(
@@ -57,14 +57,10 @@ async def command(
     )
     waited = 0.0
     while waited < patience:
-        for entry in ledger.of_wave(wave, [EntryKind.NOTE], since=written.at):
-            if entry.cabinet == written.cabinet and entry.evidence.get("answers", 0) >= written.seq:
+        notes = ledger.histories([written.cabinet], [EntryKind.NOTE])[written.cabinet]
+        for entry in notes:
+            if entry.evidence.get("answers", 0) >= written.seq:
                 return Answered(entry.run, entry.reason)
         await sleep(LOOK)
         waited += LOOK
     return Answered(None, "it is written down; no run has answered yet")
-
-
-def _is_dead(began: Entry) -> bool:
-    told = began.evidence.get("process")
-    return told is not None and is_provably_dead(Owner(**told))

@@ -123,7 +123,7 @@ class _Conductor:
         self._elsewhere: dict[str, str] = {}
         """Cabinets that another process is at work on, and what it is."""
         self._commands: dict[int, Command] = {}
-        """By their place in the wave's chain."""
+        """By their place in the wave's chain, and in its order."""
         self._lanes = 1
         """Runs at work on this wave, ours among them: they share its slots."""
         self._said: tuple[Stop | None, int] = (None, 0)
@@ -247,20 +247,27 @@ class _Conductor:
         if self._looked_at is not None and self._at_work and loop.time() - self._looked_at < self._run.pace.look:
             return
         self._looked_at = loop.time()
-        kinds = (EntryKind.BEGAN, EntryKind.ENDED, EntryKind.COMMAND)
-        written = await asyncio.to_thread(self._run.ledger.of_wave, self._run.wave, kinds, self._since)
-        for entry in written:
+        ledger, chain = self._run.ledger, run_chain(self._run)
+        kinds = (EntryKind.BEGAN, EntryKind.ENDED)
+        written = await asyncio.to_thread(ledger.of_wave, self._run.wave, kinds, self._since)
+        # Whatever the clock of who said it: people's words are few, and all of them are read.
+        said = await asyncio.to_thread(ledger.histories, [chain], [EntryKind.COMMAND])
+        for entry in (*written, *said[chain]):
             if entry.seq > self._run.heads.get(entry.cabinet, 0):
                 self._take_note(entry)
-        self._lanes = max(1, len(await asyncio.to_thread(running, self._run.ledger, self._run.wave)))
+        if self._run.id not in await asyncio.to_thread(ledger.live_runs):
+            # Its sign of life was missed for a while, or nobody has begun it: it is alive.
+            await ledger.sign_on(self._run.id, self._run.owner, self._run.clock())
+        self._lanes = max(1, len(await asyncio.to_thread(running, ledger, self._run.wave)))
         if self._elsewhere:
-            at_work = await asyncio.to_thread(self._run.ledger.at_work)
+            at_work = await asyncio.to_thread(ledger.at_work)
             self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}
 
     def _take_note(self, entry: Entry) -> None:
         if entry.kind is EntryKind.COMMAND:
-            word = Word(entry.evidence["word"])
-            self._commands[entry.seq] = Command(word=word, at=entry.at, by=entry.who, because=entry.reason)
+            if entry.seq not in self._commands:
+                word, now = Word(entry.evidence["word"]), self._run.clock()
+                self._commands[entry.seq] = Command(word=word, at=now, by=entry.who, because=entry.reason)
         elif entry.run == self._run.id or entry.cabinet not in self.cabinets or entry.cabinet in self._at_work.values():
             return
         elif entry.kind is EntryKind.BEGAN:
@@ -322,7 +329,7 @@ def already_standing(
     everything = {step.name for step in procedure}
     for cabinet in cabinets:
         history = histories[cabinet.code]
-        if cabinet.code in owing or proven(history, run.clock(), procedure) != everything:
+        if cabinet.code in owing or proven(history, run.clock(), procedure, trust=run.pace.trust) != everything:
             yield cabinet, None
             continue
         ended = [entry for entry in history if entry.kind is EntryKind.ENDED]

@@ -14,6 +14,9 @@ from bascule.ledger.tables import lease, lock_out
 LEASE_SECONDS = 60.0
 HEARTBEAT_SECONDS = 15.0
 
+RUN = "@"
+"""Before a run's id, where the lease is of the run itself. No cabinet's code begins so."""
+
 
 def take(connection: Connection, cabinet: str, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> int:
     """The new fencing number. Raises CabinetTaken while another holder may be alive."""
@@ -68,14 +71,27 @@ def let_go(connection: Connection, cabinet: str, fence: int, now: datetime) -> N
 
 def held(connection: Connection, now: datetime) -> frozenset[str]:
     """The cabinets whose lease has not expired and whose owner is not provably dead."""
-    rows = connection.execute(select(lease).where(lease.c.expires_at > now)).all()
-    return frozenset(row.cabinet for row in rows if not is_provably_dead(owner_of(row)))
+    return frozenset(row.cabinet for row in _alive(connection, now) if not row.cabinet.startswith(RUN))
 
 
 def owners(connection: Connection, now: datetime) -> int:
-    """How many runs hold a lease now, and may be alive."""
-    rows = connection.execute(select(lease).where(lease.c.expires_at > now)).all()
-    return len({row.owner for row in rows if not is_provably_dead(owner_of(row))})
+    """How many runs hold a cabinet now, and may be alive."""
+    return len({row.owner for row in _alive(connection, now) if not row.cabinet.startswith(RUN)})
+
+
+def runs(connection: Connection, now: datetime) -> frozenset[str]:
+    """The runs that have given a sign of life within a lease, and are not provably dead."""
+    return frozenset(row.cabinet.removeprefix(RUN) for row in _alive(connection, now) if row.cabinet.startswith(RUN))
+
+
+def of_run(run: str) -> str:
+    """What a run holds while it lives, whether or not it has a cabinet at hand."""
+    return RUN + run
+
+
+def _alive(connection: Connection, now: datetime) -> list[Row[Any]]:
+    rows = connection.execute(select(lease).where(lease.c.expires_at > now))
+    return [row for row in rows if not is_provably_dead(owner_of(row))]
 
 
 def owned_by(owner: Owner) -> dict[str, Any]:

@@ -157,6 +157,10 @@ class Ledger:
         )
         return fence
 
+    async def sign_on(self, run: str, owner: Owner, now: datetime) -> None:
+        """From now on the run counts as alive, as long as `renew_leases` is called for its owner."""
+        await self._open_writer.call(lambda connection: leases.take(connection, leases.of_run(run), owner, now))
+
     async def renew_leases(self, owner: Owner, now: datetime, seconds: float = leases.LEASE_SECONDS) -> None:
         await self._open_writer.call(lambda connection: leases.renew(connection, owner, now, seconds))
 
@@ -288,6 +292,10 @@ class Ledger:
     def runs_at_work(self) -> int:
         """How many runs, whatever their wave, hold a cabinet now."""
         return self._ask(partial(leases.owners, now=datetime.now(UTC)))
+
+    def live_runs(self) -> frozenset[str]:
+        """Runs that have given a sign of life of late, ended or not."""
+        return self._ask(partial(leases.runs, now=datetime.now(UTC)))
 
     def owing_a_reopen(self) -> tuple[str, ...]:
         """Cabinets whose last lock-out intent no reopen proof follows."""

@@ -67,6 +67,7 @@ class Command:
 
     word: Word
     at: datetime
+    """When the run took note of it, by the clock that also tells when its cabinets ended."""
     by: str
     because: str = ""
 
@@ -130,7 +131,7 @@ class Decision:
 
 
 def decide(rules: Rules, standings: Mapping[str, Standing], commands: Sequence[Command], now: datetime) -> Decision:
-    """Commands are those given to this run. A cabinet that the standings do not name is still to start."""
+    """Commands are those given to this run, in the order of the ledger: no clock orders them. A cabinet that the standings do not name is still to start."""
     wave = _Wave(rules, standings, accepted=_accepted(commands))
     hours = _hours(rules, now)
     until = {cabinet.code: hours(cabinet.zone, timedelta()) for cabinet in wave.in_flight}
@@ -279,7 +280,7 @@ def _lets_go_on(stop: Stop) -> bool:
 def _in_force(commands: Sequence[Command]) -> Command | None:
     """The last word that is not taken back. A stop never is: who was told to stop does not come back to life."""
     in_force = None
-    for command in sorted(commands, key=lambda command: command.at):
+    for command in commands:
         if in_force is None or in_force.word is not Word.STOP:
             in_force = None if command.word is Word.RESUME else command
     return in_force
@@ -287,7 +288,7 @@ def _in_force(commands: Sequence[Command]) -> Command | None:
 
 def _accepted(commands: Sequence[Command]) -> datetime:
     """Until when a person has taken note of what went wrong."""
-    resumed = [command.at for command in commands if command.word is Word.RESUME and command.because]
+    resumed = [command.at for command in commands if command.word is Word.RESUME and command.because.strip()]
     return max(resumed, default=LONG_AGO)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from bascule.engine.conduct import planned
 from bascule.engine.opening import begin, end
 from bascule.engine.run import Run
 from bascule.inventory import WaveSettings, Window
-from bascule.ledger import EntryKind, Ledger, Owner, this_process
+from bascule.ledger import Entry, EntryKind, Ledger, Owner, this_process
 from bascule.model import Cabinet, Lifecycle, Outcome
 from bascule.waves.breaker import Trip
 from bascule.waves.governor import Rules, Told, WindowClosed, Word
@@ -63,18 +63,21 @@ async def test_the_breaker_trips_at_the_limit_as_read_and_says_what_the_cabinets
 
 
 async def test_a_ramp_starts_the_next_stage_only_when_the_one_before_is_good(twelve: Stage) -> None:
-    began: list[str] = []
+    ended_before: list[int] = []
+    """How many had ended when each began, in the order in which they began."""
 
     async def watched(run: Run, cabinet: Cabinet) -> Standing:
-        began.append(cabinet.code)
-        in_flight = len(began) - len(run.ledger.of_wave("pilot", [EntryKind.ENDED]))
-        assert len(began) == 1 or len(run.ledger.of_wave("pilot", [EntryKind.ENDED])) >= 1, in_flight
+        ended_before.append(len(run.ledger.of_wave("pilot", [EntryKind.ENDED])))
         return await migrate(run, cabinet)
 
     run = twelve.run()
     conducted = await conduct(run, twelve.cabinets, rules=rules(twelve, 20, ramp=[1, 5, "rest"]), migrate=watched)
     assert conducted.outcomes == {Outcome.OK: 12}
-    await twelve.faults({"fault": "missing-group-right", "cabinets": ["C0001"]})
+    canary, second, rest = ended_before[:1], ended_before[1:6], ended_before[6:]
+    assert canary == [0]
+    assert set(second) == {1}
+    assert len(rest) == 6
+    assert min(rest) >= 6
 
 
 async def test_a_first_cabinet_that_fails_holds_the_ramp(twelve: Stage) -> None:
@@ -202,6 +205,93 @@ async def test_which_runs_are_at_work_is_known_also_after_one_died(twelve: Stage
     assert running(twelve.ledger, "pilot") == (run.id,)
     await end(run, Conducted())
     assert running(twelve.ledger, "pilot") == ()
+
+
+async def test_a_run_that_died_unseen_on_another_machine_takes_no_share_of_the_slots(twelve: Stage) -> None:
+    last_year = datetime(2025, 1, 1, tzinfo=UTC)
+    for number in range(3):
+        elsewhere = Owner(id=f"x{number}", host=f"worker-{number}", boot="b", pid=1, process_started=1)
+        await begin(twelve.run(owner=elsewhere, clock=lambda: last_year), twelve.cabinets, {})
+    assert running(twelve.ledger, "pilot") == ()
+    in_flight, most = 0, 0
+
+    async def watched(run: Run, cabinet: Cabinet) -> Standing:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        await asyncio.sleep(0.05)
+        standing = await migrate(run, cabinet)
+        in_flight -= 1
+        return standing
+
+    run = twelve.run()
+    await begin(run, twelve.cabinets, {})
+    await conduct(run, twelve.cabinets, rules=rules(twelve, 8), migrate=watched)
+    assert most == 8
+
+
+async def test_a_run_that_is_not_seen_for_a_while_and_comes_back_counts_again(twelve: Stage) -> None:
+    run = twelve.run()
+    await begin(run, twelve.cabinets, {})
+    await twelve.ledger.sign_on(run.id, run.owner, datetime.now(UTC) - timedelta(minutes=5))
+    assert running(twelve.ledger, "pilot") == ()
+    seen: list[tuple[str, ...]] = []
+
+    async def watched(run: Run, cabinet: Cabinet) -> Standing:
+        seen.append(running(run.ledger, "pilot"))
+        return await migrate(run, cabinet)
+
+    await conduct(run, twelve.cabinets, rules=rules(twelve, 2), migrate=watched)
+    assert set(seen) == {(run.id,)}
+
+
+# Whatever the clocks of those who speak
+
+
+async def say_at(on: Stage, at: datetime, word: Word, because: str = "") -> None:
+    """As a machine would whose clock shows `at`."""
+    evidence = {"word": word.value}
+    await on.ledger.record(
+        Entry(
+            cabinet="@pilot",
+            kind=EntryKind.COMMAND,
+            at=at,
+            who="anne",
+            wave="pilot",
+            run="",
+            reason=because,
+            evidence=evidence,
+        )
+    )
+
+
+async def test_a_resume_from_a_machine_that_is_behind_takes_a_pause_back(twelve: Stage) -> None:
+    run = twelve.run()
+    await begin(run, twelve.cabinets, {})
+    await say_at(twelve, twelve.time.now(), Word.PAUSE)
+    await say_at(twelve, twelve.time.now() - timedelta(minutes=20), Word.RESUME)
+    conducted = await asyncio.wait_for(conduct(run, twelve.cabinets, rules=rules(twelve, 12)), 30)
+    assert conducted.outcomes == {Outcome.OK: 12}
+
+
+async def test_a_resume_from_a_machine_that_is_ahead_accepts_nothing_that_fails_afterwards(twelve: Stage) -> None:
+    await twelve.faults({"fault": "missing-group-right", "cabinets": ["C0002"]})
+    run = twelve.run()
+    await begin(run, twelve.cabinets, {})
+    await say_at(twelve, twelve.time.now() + timedelta(hours=4), Word.RESUME, "mended")
+    conducted = await conduct(run, twelve.cabinets, rules=rules(twelve, 1, breaker={"failures": 1}))
+    assert isinstance(conducted.stop, Trip)
+    assert set(conducted.standings) == {"C0001", "C0002"}
+
+
+async def test_a_run_on_a_machine_that_is_behind_is_heard(twelve: Stage) -> None:
+    run = twelve.run(clock=lambda: datetime.now(UTC) - timedelta(seconds=30))
+    await begin(run, twelve.cabinets, {})
+    going = asyncio.create_task(conduct(run, twelve.cabinets, rules=rules(twelve, 1)))
+    said = await told(twelve, Word.DRAIN)
+    assert said.by_run == run.id
+    assert "told the wave to drain" in said.says
+    await going
 
 
 async def test_two_runs_share_a_wave_and_each_cabinet_is_run_once(twelve: Stage) -> None:

@@ -193,6 +193,7 @@ def test_a_trip_starts_none_and_lets_those_in_flight_finish_their_step() -> None
 def test_a_resume_with_a_reason_accepts_what_failed_and_counts_anew() -> None:
     wave, so_far = rules(6, breaker={"failures": 2}), {"C1": FAILED, "C2": FAILED}
     assert isinstance(decide(wave, so_far, [told(Word.RESUME)], LATER).stops, Trip)
+    assert isinstance(decide(wave, so_far, [told(Word.RESUME, " ")], LATER).stops, Trip)
     assert decide(wave, so_far, [told(Word.RESUME, "mended")], LATER).start == ("C3", "C4", "C5", "C6")
 
 
@@ -213,7 +214,8 @@ def test_strict_says_why_slots_stay_free() -> None:
         ([told(Word.DRAIN)], (), ("C1",), Word.DRAIN),
         ([told(Word.STOP, "wrong night")], (), ("C1",), Word.STOP),
         ([told(Word.PAUSE), told(Word.RESUME, minutes=2)], ("C2",), (), None),
-        ([told(Word.RESUME, minutes=2), told(Word.PAUSE)], ("C2",), (), None),  # in whatever order they are told
+        ([told(Word.PAUSE, minutes=2), told(Word.RESUME)], ("C2",), (), None),  # whatever the clocks of who says it
+        ([told(Word.RESUME, minutes=2), told(Word.PAUSE)], (), (), Word.PAUSE),
         ([told(Word.STOP), told(Word.RESUME, "no", minutes=2)], (), ("C1",), Word.STOP),  # stays dead
     ],
 )
