@@ -38,6 +38,7 @@ class Result(StrEnum):
 
 SHOWN = 40
 """Of those that are the same, rows at most; `--json` has them all."""
+SINCE = {"better": "better", "worse": "worse", "same": "unchanged"}
 COLOURS = {Result.SAME: "green", Result.DRIFT: "red", Result.UNKNOWN: "magenta", Result.NOT_COMPARED: "yellow"}
 
 
@@ -259,12 +260,12 @@ def as_table(wave: str, found: Sequence[Told]) -> Table:
 
 
 def _last_time(told: Told) -> str:
-    """`2026-12-08: 3 missing; now better`."""
+    """`2026-12-08: 3 missing; since then better`."""
     if told.last is None:
         return ""
     counts = [f"{told.last[kind]} {kind}" for kind in ("missing", "extra", "different") if told.last[kind]]
-    now = f"; now {told.since_last}" if told.since_last else ""
-    return f"{told.last['at'][:10]}: {', '.join(counts) or 'no difference'}{now}"
+    since = f"; since then {SINCE[told.since_last]}" if told.since_last else ""
+    return f"{told.last['at'][:10]}: {', '.join(counts) or 'no difference'}{since}"
 
 
 # How it was
@@ -284,7 +285,8 @@ def _tell_history(trend: pd.DataFrame, wave: str, *, as_json: bool) -> None:
 
     table = Table(title=f"Wave {wave}: each time both sides were compared", title_justify="left")
     for column in trend.columns:
-        table.add_column(column.replace("_", " "))
+        table.add_column("when (UTC)" if column == "at" else column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in (row | {"at": row["at"][:16]}).values()))
+        when = row["at"][:16].replace("T", " ")
+        table.add_row(*("" if cell is None else str(cell) for cell in (row | {"at": when}).values()))
     Console().print(table)

@@ -108,7 +108,7 @@ def test_a_wave_names_who_differs_who_does_not_and_who_was_not_compared(
     words = " ".join(told.out.replace("│", " ").split())
     assert "3 dossiers missing" in words
     assert "its synchronisation is not proven" in words
-    assert ": 3 missing; now same" in words, "as when the step compared them"
+    assert ": 3 missing; since then unchanged" in words, "as when the step compared them"
 
 
 def test_programs_are_told_every_missing_dossier(bascule: Bascule, sandbox: SandboxProcess) -> None:
