@@ -126,14 +126,21 @@ def import_(
     from datetime import UTC, datetime
 
     from bascule.inventory import read_inventory
+    from bascule.waves.calendars import with_calendars
     from config.settings import read_settings
     from config.wiring import current_user, open_ledger, stored_version
+    from flows.preparing import with_kept_rules
 
-    inventory = read_inventory(file, waves=waves, users=users, assignments=assignments)
+    inventory = with_calendars(
+        read_inventory(file, waves=waves, users=users, assignments=assignments), beside=waves or file
+    )
     settings = read_settings(environment)
     say_where(settings)
     with open_ledger(settings) as ledger:
+        inventory, kept = with_kept_rules(inventory, ledger)
         asyncio.run(ledger.store_inventory(stored_version(inventory, at=datetime.now(UTC), who=current_user())))
+    for wave, version in kept.items():
+        say(f"warning: no rules were given for wave {wave}: those of version {version[:12]} stay")
     typer.echo(f"{len(inventory.cabinets)} cabinets stored as version {inventory.digest[:12]}.")
 
 

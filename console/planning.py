@@ -92,6 +92,8 @@ def draw_up_plan(asked: Asked, environment: str | None) -> Plan:
     with open_ledger(settings) as ledger:
         prepared = prepare(asked, settings, ledger)
         say_connectors(settings, prepared.cabinets)
+        for told in prepared.told:
+            say(f"warning: {told}")
         chosen = environment or settings.environment
         return asyncio.run(draw_up(asked, prepared, settings, ledger, environment=chosen, now=now()))
 
@@ -134,7 +136,7 @@ def apply(
     asked = asked_by(drawn_up, because)
     settings = read_settings(drawn_up.asked.environment)
     with open_ledger(settings, read_only=True) as ledger:
-        require_current(drawn_up, asked, prepare(asked, settings, ledger), settings, ledger)
+        require_current(drawn_up, prepare(asked, settings, ledger), settings, ledger)
     say(f"The plan of {drawn_up.drawn_up_at:%Y-%m-%d %H:%M} UTC holds: {drawn_up.hash}")
     raise typer.Exit(carry_out(asked, environment=drawn_up.asked.environment, dry_run=False, as_json=json))
 

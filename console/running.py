@@ -197,6 +197,8 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
         asyncio.run(require_answers(settings, prepared))
         for name in prepared.ignored:
             say(f"warning: the wave's setting {name} is not enforced by this version")
+        for told in prepared.told:
+            say(f"warning: {told}")
         if not prepared.cabinets:
             say(f"Wave {prepared.wave}: nothing to do, every cabinet that the selection names is done.")
             return 0

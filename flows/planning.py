@@ -18,7 +18,6 @@ from bascule.ledger import EntryKind, Ledger
 from bascule.model import Cabinet
 from bascule.procedure import PROCEDURE, SYNCHRONISE, Condition, Step, step_named
 from bascule.waves.breaker import bound_of_failures
-from bascule.waves.calendars import read_calendars
 from bascule.waves.forecast import Forecast, forecast
 from bascule.waves.gate import shut_by
 from bascule.waves.governor import Rules
@@ -74,7 +73,7 @@ async def draw_up(
     ]
     begins = {code: usual.begins.get(code, datetime.max.replace(tzinfo=UTC)) for code in foreseen}
     address, first_run = identity_of(ledger)
-    prints = fingerprints(stands_on(asked, prepared, settings), address)
+    prints = fingerprints(stands_on(prepared, settings), address)
     return sealed(
         Plan(
             bascule=version("bascule"),
@@ -118,26 +117,25 @@ def asked_by(plan: Plan, because: str) -> Asked:
     )
 
 
-def require_current(plan: Plan, asked: Asked, prepared: Prepared, settings: Settings, ledger: Ledger) -> None:
+def require_current(plan: Plan, prepared: Prepared, settings: Settings, ledger: Ledger) -> None:
     """Raises PlanOfAnotherLedger, or PlanOutdated, which names what has changed."""
     address, first_run = identity_of(ledger)
     require_same_ledger(plan, address, first_run)
-    require_unchanged(plan, fingerprints(stands_on(asked, prepared, settings), address))
+    require_unchanged(plan, fingerprints(stands_on(prepared, settings), address))
 
 
 # What a plan stands on
 
 
-def stands_on(asked: Asked, prepared: Prepared, settings: Settings) -> dict[str, dict[str, object]]:
+def stands_on(prepared: Prepared, settings: Settings) -> dict[str, dict[str, object]]:
     of_wave = prepared.settings
-    calendars = read_calendars(of_wave.blackout, beside=asked.waves or asked.inventory)
     return {
         "inventory": {f"{one.code} {field}": told for one in prepared.planned for field, told in said(one).items()},
         "wave": {
             **of_wave.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             **{
                 f"blackout {name}": [str(closed) for closed in calendar.closed]
-                for name, calendar in zip(of_wave.blackout, calendars, strict=True)
+                for name, calendar in zip(of_wave.blackout, prepared.calendars, strict=True)
             },
         },
         "procedure": {"version": version("bascule"), **{step.name: _as_declared(step) for step in PROCEDURE}},

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from bascule.engine.conduct import planned
@@ -14,14 +15,16 @@ from bascule.inventory.waves import REST
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Cabinet, Outcome, System
 from bascule.reports import NoSuchWave, status_of
-from bascule.waves.breaker import require_sound
-from bascule.waves.calendars import read_calendars
+from bascule.waves.breaker import out_of_reach, require_sound
+from bascule.waves.calendars import Calendar, calendars_of, with_calendars
 from bascule.waves.choosing import in_wave, selected, wave_of
+from bascule.waves.earlier import KINDS, PAST_HELD_STAGE, Earlier, earlier, held_stage
 from bascule.waves.governor import Rules
 from bascule.waves.order import in_order
 from bascule.waves.ramp import going_on
+from bascule.waves.when import require_opening
 from config.settings import Settings
-from config.wiring import HTTP, connectors_of, health_of
+from config.wiring import HTTP, connectors_of, health_of, now
 
 ENFORCED = frozenset(WaveSettings.model_fields)
 """Settings of a wave that this version keeps: all of them. One that is not kept is refused by name, unless people accept that."""
@@ -73,13 +76,18 @@ class Prepared:
     """The systems that these cabinets are read from, or acted on, by an http agent."""
     ignored: tuple[str, ...] = ()
     """Settings of the wave that nothing enforces yet."""
+    calendars: tuple[Calendar, ...] = ()
+    """Those that the wave's `blackout` names, in this order."""
+    told: tuple[str, ...] = ()
+    """What whoever runs it should know beforehand, a sentence each."""
     because: str = ""
     evidence: Mapping[str, object] = field(default_factory=dict)
 
 
-def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
+def prepare(asked: Asked, settings: Settings, ledger: Ledger, clock: Callable[[], datetime] = now) -> Prepared:
     """Raises a BasculeError that says what is wrong, where, and what to do."""
     inventory = _inventory(asked, ledger)
+    inventory, kept = with_kept_rules(inventory, ledger)
     wave = wave_of(inventory.cabinets, asked.wave)
     of_the_wave = in_wave(inventory.cabinets, wave)
     of_wave = inventory.waves.get(wave, WaveSettings())
@@ -94,7 +102,11 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
     over_http = {
         system for cabinet in cabinets for system in System if HTTP in connectors_of(settings, cabinet, system)
     }
-    rules = _rules(asked, wave, of_wave, cabinets, settings, ledger, wave_size=len(of_the_wave))
+    calendars = calendars_of(inventory, of_wave.blackout)
+    before = earlier(ledger.of_wave(wave, KINDS), {cabinet.code for cabinet in of_the_wave})
+    rules = _rules(asked, wave, of_wave, calendars, cabinets, settings, ledger, before, wave_size=len(of_the_wave))
+    _require_opening(rules, ledger, wave, clock())
+    past = _past_held_stage(asked, wave, of_wave, cabinets, before, wave_size=len(of_the_wave))
     by_code = {cabinet.code: cabinet for cabinet in cabinets}
     return Prepared(
         wave=wave,
@@ -105,6 +117,11 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
         rules=rules,
         over_http=frozenset(over_http),
         ignored=ignored,
+        calendars=calendars,
+        told=(
+            *([_told_of_kept(wave, kept[wave], of_wave)] if wave in kept else []),
+            *(out_of_reach(of_wave.breaker, len(of_the_wave)) if of_wave.breaker else ()),
+        ),
         because=asked.because,
         evidence={
             "inventory": inventory.digest,
@@ -113,6 +130,8 @@ def prepare(asked: Asked, settings: Settings, ledger: Ledger) -> Prepared:
             "ignored": list(ignored),
             "any_hour": asked.any_hour,
             **({"plan": asked.plan} if asked.plan else {}),
+            **({"rules_of": kept[wave]} if wave in kept else {}),
+            **({PAST_HELD_STAGE: past} if past else {}),
         },
     )
 
@@ -121,17 +140,18 @@ def _rules(
     asked: Asked,
     wave: str,
     of_wave: WaveSettings,
+    calendars: Sequence[Calendar],
     cabinets: Sequence[Cabinet],
     settings: Settings,
     ledger: Ledger,
+    before: Earlier,
     *,
     wave_size: int,
 ) -> Rules:
-    """Raises what is wrong with the wave's settings, or with a calendar that they name."""
+    """Raises what is wrong with the wave's settings."""
     if asked.any_hour and not asked.because.strip():
         raise NotReady("A run at any hour needs a reason", remedy="give --because; it is kept in the ledger")
-    calendars = read_calendars(of_wave.blackout, beside=asked.waves or asked.inventory)
-    begun = {entry.cabinet for entry in ledger.of_wave(wave, [EntryKind.BEGAN])}
+    begun = frozenset(before.begun)
     in_turn = sorted(cabinets, key=lambda cabinet: cabinet.code not in begun)
     if of_wave.ramp:
         taken_up = sum(cabinet.code in begun for cabinet in in_turn)
@@ -150,6 +170,31 @@ def _rules(
         required=_outcomes_of(ledger, of_wave.requires.wave) if of_wave.requires else None,
         at_any_hour=asked.any_hour,
     )
+
+
+def _require_opening(rules: Rules, ledger: Ledger, wave: str, at: datetime) -> None:
+    """Raises NeverOpens. While users may be locked out a run begins all the same: it starts nothing, and lets them in."""
+    if rules.at_any_hour or ledger.owing_a_reopen():
+        return
+    for zone in dict.fromkeys(cabinet.zone for cabinet in rules.cabinets):
+        require_opening(rules.settings, rules.blackouts, zone, at, wave)
+
+
+def _past_held_stage(
+    asked: Asked, wave: str, of_wave: WaveSettings, cabinets: Sequence[Cabinet], before: Earlier, *, wave_size: int
+) -> str:
+    """Which stage of the ramp a person goes past, and why it is held; empty where none is. Raises NotReady without a reason."""
+    new = [cabinet.code for cabinet in cabinets if cabinet.code not in before.begun]
+    taken_up = {cabinet.code for cabinet in cabinets}
+    held = held_stage(of_wave, wave_size, before, taken_up) if new else None
+    if held is None:
+        return ""
+    if not asked.because.strip():
+        raise NotReady(
+            f"The ramp of wave {wave!r} holds {len(new)} cabinets that have not begun: {held.why}",
+            remedy=f"see to that stage, then: bascule rerun --wave {wave}; or go past it with --because TEXT, which is recorded",
+        )
+    return held.why
 
 
 def _outcomes_of(ledger: Ledger, wave: str) -> dict[Outcome, int]:
@@ -173,9 +218,49 @@ async def require_answers(settings: Settings, prepared: Prepared) -> None:
 
 
 def _inventory(asked: Asked, ledger: Ledger) -> Inventory:
-    if asked.inventory is not None:
-        return read_inventory(asked.inventory, waves=asked.waves, users=asked.users, assignments=asked.assignments)
-    return stored_inventory(ledger, asked.wave)
+    if asked.inventory is None:
+        return stored_inventory(ledger, asked.wave)
+    read = read_inventory(asked.inventory, waves=asked.waves, users=asked.users, assignments=asked.assignments)
+    of_wave = read.waves.get(wave_of(read.cabinets, asked.wave), WaveSettings())
+    return with_calendars(read, asked.waves or asked.inventory, needed=of_wave.blackout)
+
+
+def with_kept_rules(inventory: Inventory, ledger: Ledger) -> tuple[Inventory, dict[str, str]]:
+    """Where nothing is said of a wave's rules, those hold that the ledger has: who leaves the waves file out escapes no blackout.
+
+    Also, by wave, the version that they are of.
+    """
+    kept: dict[str, str] = {}
+    for wave in sorted({cabinet.wave for cabinet in inventory.cabinets} - inventory.waves.keys()):
+        of_wave = _version_with_rules(ledger, wave)
+        if of_wave is not None and of_wave.waves[wave] != WaveSettings():
+            rules, needed = of_wave.waves[wave], of_wave.waves[wave].blackout
+            texts = {name: text for name, text in of_wave.calendars.items() if name in needed}
+            inventory = replace(
+                inventory,
+                waves={**inventory.waves, wave: rules},
+                calendars={**texts, **inventory.calendars},
+            )
+            kept[wave] = of_wave.digest
+    return inventory, kept
+
+
+def _version_with_rules(ledger: Ledger, wave: str) -> Inventory | None:
+    """The newest version, if it says anything of this wave's rules; else the one that it was last run with which does."""
+    runs = ledger.of_wave(wave, [EntryKind.RUN_BEGAN])
+    for digest in (None, *dict.fromkeys(str(run.evidence.get("inventory")) for run in reversed(runs))):
+        stored = ledger.inventory(digest)
+        if stored is not None and wave in stored.content["waves"]:
+            return from_plain(stored.content)
+    return None
+
+
+def _told_of_kept(wave: str, version: str, rules: WaveSettings) -> str:
+    names = ", ".join(rules.model_dump(exclude_defaults=True))
+    return (
+        f"no rules were given for wave {wave}: those of version {version[:12]} in the ledger hold ({names}); "
+        f"to drop them, give --waves with `waves: {{{wave}: {{}}}}`"
+    )
 
 
 def stored_inventory(ledger: Ledger, wave: str | None) -> Inventory:

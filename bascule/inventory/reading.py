@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +32,16 @@ class Inventory:
     waves: Mapping[str, WaveSettings]
     warnings: tuple[Problem, ...]
     source: str
+    calendars: Mapping[str, str] = field(default_factory=dict)
+    """The text of the blackout calendars that the waves name, by that name, as far as they were read with it."""
 
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of what the inventory says, whatever the format and the order of its rows."""
         cabinets = sorted(json.dumps(said(cabinet), ensure_ascii=False, sort_keys=True) for cabinet in self.cabinets)
         waves = {name: wave.model_dump(mode="json", exclude_defaults=True) for name, wave in self.waves.items()}
-        content = json.dumps([cabinets, waves], ensure_ascii=False, sort_keys=True)
+        calendars = [dict(self.calendars)] if self.calendars else []
+        content = json.dumps([cabinets, waves, *calendars], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -20,6 +20,7 @@ def to_plain(inventory: Inventory) -> dict[str, Any]:
         "cabinets": _cabinets.dump_python(inventory.cabinets, mode="json"),
         "waves": {name: wave.model_dump(mode="json", exclude_defaults=True) for name, wave in inventory.waves.items()},
         "source": inventory.source,
+        **({"calendars": dict(inventory.calendars)} if inventory.calendars else {}),
     }
 
 
@@ -29,4 +30,5 @@ def from_plain(plain: Mapping[str, Any]) -> Inventory:
         waves=_waves.validate_python(plain["waves"]),
         warnings=(),
         source=plain["source"],
+        calendars=plain.get("calendars", {}),
     )

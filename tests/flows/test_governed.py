@@ -22,6 +22,7 @@ __all__ = ["place", "sandbox"]
 
 CODES = [cabinet.code for cabinet in sample(8, seed=3).cabinets]
 TOO_LATE = 'waves: {default: {complete_by: "2026-01-02T06:00"}}'
+CLOSED_FOR_YEARS = "{name: ours, closed: [{name: moratorium, days: [2020-01-01/2090-01-01]}]}"
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -43,13 +44,20 @@ def test_a_breaker_that_trips_ends_the_run_with_6_and_says_which_rule_what_is_co
 def test_outside_its_hours_neither_a_run_nor_a_rerun_of_named_cabinets_starts_anything(
     sandbox: SandboxProcess, place: Path
 ) -> None:
-    (place / "waves.yaml").write_text(TOO_LATE)
-    for words in (["run", "--inventory", "inv.csv", "--waves", "waves.yaml"], ["rerun", "--cabinet", CODES[0]]):
+    (place / "waves.yaml").write_text("waves: {default: {blackout: [closed.yaml]}}")
+    (place / "closed.yaml").write_text(CLOSED_FOR_YEARS)
+    with_rules = ["run", "--inventory", "inv.csv", "--waves", "waves.yaml"]
+    for words in (with_rules, ["run", "--inventory", "inv.csv"], ["rerun", "--cabinet", CODES[0]]):
         ended = bascule(*words)
         assert ended.returncode == 7, ended.stderr
-        assert "the wave was to be complete by Fri 02 Jan 2026 06:00 (Europe/Paris)" in ended.stdout
+        assert "blackout: moratorium, until Mon 02 Jan 2090 00:00 (Europe/Paris)" in ended.stdout
         assert "--any-hour --because TEXT" in ended.stdout
+        (place / "closed.yaml").unlink(missing_ok=True)
     assert journal(sandbox) == []
+    (place / "waves.yaml").write_text(TOO_LATE)
+    never = bascule(*with_rules)
+    assert never.returncode == 2, never.stderr
+    assert "the wave was to be complete by Fri 02 Jan 2026 06:00 (Europe/Paris)" in " ".join(never.stderr.split())
 
 
 def test_words_from_another_terminal_reach_a_running_wave_within_seconds(sandbox: SandboxProcess, place: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bascule.errors import BasculeError
+from bascule.inventory import Inventory
 from bascule.tables.opening import Accepted, content_of, text_of
 from bascule.tables.problems import Broken, Problem, render
 from bascule.waves.calendars.from_ics import closed_by_ics
@@ -19,6 +20,7 @@ ACCEPTED = Accepted(
     endings=".yaml or .ics",
     if_empty="Write what is closed, or take the calendar out of `blackout`",
 )
+PARSERS = {".yaml": closed_by_yaml, ".yml": closed_by_yaml, ".ics": closed_by_ics}
 YEARS = range(2000, 2101)
 SHOWN_PROBLEMS = 20
 
@@ -50,15 +52,51 @@ def read_calendars(names: Iterable[str], beside: Path | None = None) -> tuple[Ca
 
 def read_calendar(path: Path) -> Calendar:
     """One file, by its ending. Raises CalendarRefused, with every problem that was found."""
+    return _understood(str(path), _text_of(path))
+
+
+def with_calendars(inventory: Inventory, beside: Path, needed: Collection[str] = ()) -> Inventory:
+    """The inventory with the text of what its waves name, so that they keep their rules wherever they are run from later.
+
+    Looked for as `read_calendars` does. Raises CalendarRefused where one that is `needed` cannot be read.
+    """
+    names = dict.fromkeys(name for wave in inventory.waves.values() for name in wave.blackout)
+    texts = dict(inventory.calendars)
+    for name in names:
+        try:
+            texts[name] = _text_of(_found(name, beside))
+        except CalendarRefused:
+            if name in needed:
+                raise
+    return replace(inventory, calendars=texts)
+
+
+def calendars_of(inventory: Inventory, names: Iterable[str]) -> tuple[Calendar, ...]:
+    """These calendars as they were kept with the inventory: no folder is looked into. Raises CalendarRefused."""
+    names = tuple(names)
+    not_kept = [name for name in names if name not in inventory.calendars]
+    if not_kept:
+        rule, fix = (
+            "is named by the wave, and this version of the inventory does not hold it",
+            "Store it once more: bascule run, or bascule inventory import, with the inventory and its --waves",
+        )
+        raise CalendarRefused(Problem(name, None, None, None, rule, fix) for name in not_kept)
+    return tuple(_understood(name, inventory.calendars[name]) for name in names)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.suffix.lower() not in PARSERS:
+            raise Broken(f"calendars ending in `{path.suffix.lower()}` are not read", ACCEPTED.wanted)
+        return text_of(content_of(path, ACCEPTED))
+    except Broken as broken:
+        raise CalendarRefused([Problem(str(path), None, None, None, broken.rule, broken.fix)]) from None
+
+
+def _understood(file: str, text: str) -> Calendar:
     problems: list[Problem] = []
     try:
-        match path.suffix.lower():
-            case ".yaml" | ".yml":
-                name, closed = closed_by_yaml(text_of(content_of(path, ACCEPTED)), str(path), problems)
-            case ".ics":
-                name, closed = closed_by_ics(text_of(content_of(path, ACCEPTED)), str(path), problems)
-            case other:
-                raise Broken(f"calendars ending in `{other}` are not read", ACCEPTED.wanted)
+        name, closed = PARSERS[Path(file).suffix.lower()](text, file, problems)
         if len(closed) > ACCEPTED.rows:
             raise Broken(f"closes more than {ACCEPTED.rows:,} times", "Give what repeats an end, or split the file")
         if far := next((one for one in closed if not _within_reach(one)), None):
@@ -66,10 +104,10 @@ def read_calendar(path: Path) -> Calendar:
         if not closed and not problems:
             raise Broken("closes nothing", ACCEPTED.if_empty)
     except Broken as broken:
-        raise CalendarRefused([Problem(str(path), None, None, None, broken.rule, broken.fix)]) from None
+        raise CalendarRefused([Problem(file, None, None, None, broken.rule, broken.fix)]) from None
     if problems:
         raise CalendarRefused(problems)
-    return Calendar(name or path.stem, str(path), tuple(closed))
+    return Calendar(name or Path(file).stem, file, tuple(closed))
 
 
 def _within_reach(closed: Blackout) -> bool:

@@ -120,7 +120,7 @@ def test_no_secret_and_no_ledger_is_among_what_a_plan_stands_on(tmp_path: Path) 
     )
     asked = Asked(inventory=tmp_path / "inv.csv")
     with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
-        parts = stands_on(asked, prepare(asked, settings, ledger), settings)
+        parts = stands_on(prepare(asked, settings, ledger), settings)
     assert "C0001 admin_email" in parts["inventory"]
     assert {"version", "connect"} <= set(parts["procedure"])
     assert "ge.url" in parts["configuration"]
