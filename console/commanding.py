@@ -12,7 +12,13 @@ from console.telling import say, say_where
 Wave = Annotated[
     str | None, typer.Option("--wave", "-w", help="The wave, as the ledger knows it; left out: the only one at work.")
 ]
-By = Annotated[str | None, typer.Option("--by", help="Who says so; left out: who is at the keyboard.")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        help="Who says so: a name of the setting operators, where there are any; left out: who is at the keyboard.",
+    ),
+]
 Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
 Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
@@ -63,8 +69,10 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
     from bascule.waves.governor import Word
     from config.settings import read_settings
     from config.wiring import current_user, open_ledger
+    from console.unlocking import reason_in, speaker
 
     settings = read_settings(environment)
+    by, because = speaker(by or current_user(), settings), reason_in(because) if because else ""
     say_where(settings)
     with open_ledger(settings) as ledger:
         at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name))}
@@ -79,7 +87,7 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
                 f"No run is at work on wave {wave}: there is nothing to {word}",
                 remedy=f"bascule status --wave {wave}; to go on with what is left: bascule rerun --wave {wave}",
             )
-        answer = asyncio.run(command(ledger, wave=wave, word=Word(word), by=by or current_user(), because=because))
+        answer = asyncio.run(command(ledger, wave=wave, word=Word(word), by=by, because=because))
     if answer.by_run is None:
         say(f"warning: {answer.says}; if it is alive, it takes note within seconds: bascule status --wave {wave}")
     else:

@@ -47,7 +47,7 @@ def unlock(
     from config.wiring import open_ledger
 
     settings = read_settings(environment)
-    by, because = _operator(by, settings), _reason(because)
+    by, because = speaker(by, settings), reason_in(because)
     say_where(settings)
     with open_ledger(settings) as ledger:
         owed = _known(code.strip().upper(), ledger)
@@ -106,7 +106,7 @@ def _told(entry: Entry, owed: Owed) -> int:
 # Who speaks, and why
 
 
-def _operator(name: str, settings: Settings) -> str:
+def speaker(name: str, settings: Settings) -> str:
     """As the settings spell it."""
     from bascule.workorders import is_same_person
 
@@ -123,7 +123,7 @@ def _operator(name: str, settings: Settings) -> str:
     return name.strip()
 
 
-def _reason(text: str) -> str:
+def reason_in(text: str) -> str:
     from bascule.connectors.operator.forms import as_reason
     from bascule.tables.problems import Broken
 
