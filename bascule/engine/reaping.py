@@ -11,7 +11,7 @@ from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
 from bascule.engine.decisions import owes_reopen
 from bascule.engine.run import Run
-from bascule.engine.walk import RUNS, pay_back, perform_on_record
+from bascule.engine.walk import RUNS, NotOurs, pay_back, perform_on_record
 from bascule.errors import BasculeError, CabinetTaken, LeaseLost, LedgerError, RemoteError
 from bascule.inventory.stored import from_plain
 from bascule.ledger import Entry, EntryKind, Ledger, LockOut
@@ -123,8 +123,11 @@ async def _look(looking: Run, owed: Owed, reaped: Reaped) -> None:
         log.error("%s: users may be locked out, and its systems cannot be reached: %s", owed.code, wrong)  # noqa: TRY400
         reaped.stuck[owed.code] = str(wrong)
     else:
-        if ended is None:
-            reaped.left[owed.code] = "a person has it in hand"
+        if ended is NotOurs.NOT_OWED:
+            # Whoever came before us has told what they did.
+            log.info("%s: %s", owed.code, ended)
+        elif isinstance(ended, NotOurs):
+            reaped.left[owed.code] = ended.value
         elif ended.state is State.DONE:
             reaped.let_in.append(owed.code)
         else:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from enum import StrEnum
 from typing import Any
 
 from bascule.checks.findings import Level
@@ -265,18 +266,26 @@ def _was_locked_out(cabinet_run: CabinetRun, announced: Entry, back: Entry) -> E
     )
 
 
-async def pay_back(run: Run, cabinet: Cabinet, perform: Perform = perform) -> Entry | None:
+class NotOurs(StrEnum):
+    """Why users are not let in by us, where that is no trouble."""
+
+    NOT_OWED = "nothing is owed: they are back"
+    IN_HAND = "a person has it in hand"
+
+
+async def pay_back(run: Run, cabinet: Cabinet, perform: Perform = perform) -> Entry | NotOurs:
     """Lets in whom an earlier run kept out, and does nothing else.
 
-    The proof, or the verdict that says why they stay out; None where nothing is owed, or a person has it in hand. Raises
-    CabinetTaken while another process has the cabinet.
+    The proof, or the verdict that says why they stay out. Raises CabinetTaken while another process has the cabinet.
     """
     fence = await run.ledger.take_lease(cabinet.code, run.owner, run.clock())
     try:
         history = await run.ledger.history_soon(cabinet.code)
         cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history)
+        if not cabinet_run.owes_reopen():
+            return NotOurs.NOT_OWED
         await let_users_in(cabinet_run, perform, set())
-        return cabinet_run.last.get(REOPEN)
+        return cabinet_run.last.get(REOPEN, NotOurs.IN_HAND)
     finally:
         run.ledger.let_go(cabinet.code, fence, run.clock())
 

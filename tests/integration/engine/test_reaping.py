@@ -261,6 +261,17 @@ async def test_two_who_look_at_once_send_one_reopen(tmp_path: Path) -> None:
         assert (await on.effective(CODE))[REOPEN] == 1
 
 
+async def test_who_comes_when_another_has_let_users_in_does_not_say_that_a_person_has_it_in_hand(
+    tmp_path: Path,
+) -> None:
+    async with killed(tmp_path, SYNCHRONISE) as on:
+        seen_before = owing(on.ledger)
+        assert (await looked(on)).let_in == [CODE]
+        late = await reap(on.run(who="reaper"), seen_before)
+        assert (late.let_in, late.left, late.stuck) == ([], {}, {})
+        assert (await on.effective(CODE))[REOPEN] == 1
+
+
 # The deadline
 
 
