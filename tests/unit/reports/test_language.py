@@ -32,6 +32,7 @@ OF_THE_CODE: dict[str, list[str]] = {
     "what": [what.replace(" ", "-") for what in get_args(What)],
     "listed": list(LISTED),
     "class": list(ErrorClass),
+    "size": ["small", "medium", "large"],
     "did": [did.replace(" ", "-") for did in SAID.values()],
 }
 """Tables that hold a word for each of the code's, which documents ask for by name."""

@@ -1,0 +1,203 @@
+"""report.html as bytes: what stands in it, and what nothing in it can do. How it looks and answers: tests/browser."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from bascule.ledger import Ledger
+from bascule.model import Outcome
+from bascule.procedure import PROCEDURE
+from bascule.reports.account import Account, account_of
+from bascule.reports.language import LANGUAGES
+from bascule.reports.page import STATES, html_page
+from tests.browser.waves import HOSTILE, wave
+from tests.unit.reports.histories import WHEN, began, blocked, ended, ok, planned, write
+
+NOW = WHEN + timedelta(days=1)
+
+
+class Read(HTMLParser):
+    """What a browser would make of it, as far as these tests ask."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.scripts: list[str] = []
+        self._in = ""
+        self.feed(page.decode())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in = ""
+
+    def handle_data(self, data: str) -> None:
+        (self.scripts if self._in in {"script", "style"} else self.texts).append(data)
+
+    @property
+    def totals(self) -> dict[str, str]:
+        told = [attributes for tag, attributes in self.tags if tag == "data"]
+        return {str(one["data-total"]): str(one["value"]) for one in told}
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        told: dict[str, Any] = next(json.loads(script) for script in self.scripts if script.startswith("{"))
+        return told
+
+
+def account(ledger: Ledger, now: datetime = NOW) -> Account:
+    return account_of(ledger, "pilot", now=now)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_total_of_the_account_stands_in_the_page(ledger: Ledger, language: str) -> None:
+    wave(ledger, 60)
+    told = account(ledger)
+    totals = told.totals.as_json()
+    outcomes = {f"outcomes.{outcome}": count for outcome, count in totals.pop("outcomes").items()}
+    assert Read(html_page(told, language)).totals == {name: str(value) for name, value in (totals | outcomes).items()}
+
+
+def test_an_open_wave_says_so_and_a_closed_one_does_not(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"))
+    assert "The wave is open" in Read(html_page(account(ledger), "en")).text
+    write(ledger, ok("C0002"))
+    assert "The wave is open" not in Read(html_page(account(ledger), "en")).text
+
+
+def test_a_wave_that_was_never_run_has_a_page_too(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"))
+    read = Read(html_page(account(ledger), "en"))
+    assert read.totals["outcomes.none"] == "1"
+    assert read.figures["cabinets"][0]["steps"] == [0] * len(PROCEDURE)
+
+
+def test_the_command_takes_up_what_is_not_done_and_is_left_out_where_all_is(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), blocked("C0001"))
+    assert "bascule rerun --wave pilot" in Read(html_page(account(ledger), "fr")).text
+    write(ledger, ok("C0001"))
+    assert "rerun" not in Read(html_page(account(ledger), "fr")).text
+
+
+def test_who_ran_it_why_and_on_what_plan(ledger: Ledger) -> None:
+    wave(ledger, 3)
+    text = Read(html_page(account(ledger), "en")).text
+    assert "ops , the first wave of December" in text.replace(" ,", " ,")
+    assert "4f1d2c4f1d2c" in text
+
+
+def test_the_grid_knows_each_step_as_the_ledger_does(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"), blocked("C0002"))
+    told = Read(html_page(account(ledger), "fr")).figures
+    first, second = told["cabinets"]
+    state, attempts, *_, reason, error_class, signature = second["steps"][0]
+    assert (STATES[state], attempts) == ("failed", 1)
+    assert [told["texts"][place] for place in (reason, error_class, signature)] == [
+        "the AdminSage lacks rights on some dossier groups: SOCIAL",
+        "data",
+        "admin-rights: the AdminSage lacks rights",
+    ]
+    assert [STATES[step[0]] for step in first["steps"][:2]] == ["done", "done"]
+    began_at, ended_at = first["steps"][1][2:]
+    assert WHEN.timestamp() < began_at <= ended_at
+    assert first["steps"][2:] == [0] * (len(PROCEDURE) - 2)
+
+
+def test_a_long_list_is_folded_then_cut_and_says_where_the_rest_is(ledger: Ledger) -> None:
+    codes = [f"C{number:04}" for number in range(230)]
+    write(ledger, *map(planned, codes), *map(blocked, codes))
+    text = Read(html_page(account(ledger), "en")).text
+    assert "210 more" in text
+    assert "… and 30 more, in failed.csv." in text
+
+
+def test_nothing_in_it_is_fetched_and_nothing_else_may_run(ledger: Ledger) -> None:
+    wave(ledger, 30)
+    page = html_page(account(ledger), "fr")
+    read = Read(page)
+    policy = next(attributes["content"] for _, attributes in read.tags if attributes.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    asking = {"src", "srcset", "data", "action", "background", "poster", "style", "ping"}
+    assert [(tag, attributes) for tag, attributes in read.tags if asking & attributes.keys()] == []
+    assert {tag for tag, _ in read.tags} & {"link", "img", "iframe", "object", "embed", "base", "form"} == set()
+    links = [str(attributes["href"]) for _, attributes in read.tags if "href" in attributes]
+    assert [link for link in links if not link.startswith("#")] == []
+    assert [name for _, attributes in read.tags for name in attributes if name.startswith("on")] == []
+    assert re.findall(r"https?://|url\((?!#)|@import", page.decode()) == []
+
+
+def test_a_hostile_name_is_a_name(ledger: Ledger) -> None:
+    reason = f"S4A refused {HOSTILE}\u2066\x1b[31m"
+    over = ended("C0001", Outcome.FAILED, step="sign-up", reason=reason, remedy=HOSTILE, error_signature=HOSTILE)
+    write(ledger, planned("C0001", evidence={"name": HOSTILE, "owner": HOSTILE, "site": HOSTILE}), began("C0001"), over)
+    page = html_page(account(ledger), "fr")
+    read = Read(page)
+    seen = HOSTILE.replace("\u202e", "⟨202E⟩").replace("\x07", "⟨0007⟩")
+    assert read.figures["cabinets"][0]["name"] == seen
+    assert seen in read.text
+    assert len([tag for tag, _ in read.tags if tag == "script"]) == 2
+    assert not set(page.decode()) & set("\u202e\u2066\x07\x1b\x00")
+
+
+def test_a_hostile_wave_is_a_wave_too(ledger: Ledger) -> None:
+    name = '</title><script>alert(1)</script>"; rm -rf ~'
+    write(ledger, planned("C0001"), blocked("C0001"), wave=name)
+    read = Read(html_page(account_of(ledger, name, now=NOW), "fr"))
+    assert len([tag for tag, _ in read.tags if tag == "script"]) == 2
+    assert f"bascule rerun --wave '{name}'" in " ".join(read.texts)
+
+
+def test_the_same_account_is_the_same_page(ledger: Ledger) -> None:
+    wave(ledger, 30)
+    told = account(ledger)
+    assert html_page(told, "fr") == html_page(told, "fr")
+
+
+def test_a_chart_with_nothing_to_show_is_left_out(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"))
+    told = html_page(account(ledger, WHEN + timedelta(days=365)), "en").decode()
+    assert re.findall(r'<figure id="chart-([\w-]+)"', told) == ["outcomes", "spent"]
+
+
+def test_the_figures_of_a_chart_are_those_of_the_account(ledger: Ledger) -> None:
+    wave(ledger, 30, "april", WHEN - timedelta(days=20))
+    wave(ledger, 60)
+    told = account(ledger)
+    page = html_page(told, "en").decode()
+    charts = dict(re.findall(r'<figure id="chart-([\w-]+)".*?<tbody>(.*?)</tbody>', page, flags=re.DOTALL))
+    rows = {name: [re.sub("<[^>]+>", "|", row) for row in table.split("</tr>")[:-1]] for name, table in charts.items()}
+    assert len(rows["durations"]) == len(told.durations)
+    assert sum(int(row.strip("|").split("|")[-1]) for row in rows["outcomes"]) == 60
+    assert sum(int(row.strip("|").split("|")[-1]) for row in rows["lock-outs"]) == int(
+        (told.more["locked_out"] > 0).sum()
+    )
+    assert [row.strip("|").split("|")[0] for row in rows["earlier"]] == ["april", "pilot"]
+    assert rows["arrivals"][-1].rstrip("|").split("|")[-1] == str(
+        sum(told.totals.outcomes[one] for one in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS))
+    )
+
+
+def test_a_thousand_cabinets_are_a_page_of_less_than_five_megabytes(ledger: Ledger) -> None:
+    wave(ledger, 1_000)
+    told = account(ledger)
+    began_at = time.perf_counter()
+    page = html_page(told, "fr")
+    took = time.perf_counter() - began_at
+    assert len(page) < 5_000_000, f"{len(page) / 1e6:.1f} MB"
+    assert took < 10, f"{took:.1f} s"
