@@ -134,6 +134,7 @@ async def run_on(
             tolerate=frozenset(settings.reconciliation.tolerate),
             clock=clock,
             not_now=not_before(desk, hours),
+            closes=hours.close,
             share_among=share_among,
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from console.running import Because, Concurrency, Environment, IgnoreUnsupported, Json
+from console.running import AnyHour, Because, Concurrency, Environment, IgnoreUnsupported, Json
 from console.telling import print_json, say
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ def write(plan: Plan, path: Path) -> None:
 def apply(
     file: Annotated[Path, typer.Argument(metavar="PLAN", help="As bascule plan wrote it.")],
     because: Because = "",
+    any_hour: AnyHour = False,
     json: Json = False,
 ) -> None:
     """Carry a plan out as it was drawn up; refused, with the names of what changed, if it no longer holds.
@@ -133,7 +135,7 @@ def apply(
     from flows.preparing import prepare
 
     drawn_up = read_plan(file)
-    asked = asked_by(drawn_up, because)
+    asked = replace(asked_by(drawn_up, because), any_hour=any_hour)
     settings = read_settings(drawn_up.asked.environment)
     with open_ledger(settings, read_only=True) as ledger:
         require_current(drawn_up, prepare(asked, settings, ledger), settings, ledger)

@@ -69,6 +69,8 @@ class Run:
     """Cabinets that end the step at hand, and a guarded section that has begun, and begin nothing else; and why, by code."""
     not_now: Callable[[Cabinet, str], Awaitable[str | None]] = never_too_early
     """Why this step, by its name, may not act on this cabinet yet, though all it requires holds; None where it may."""
+    closes: Callable[[Cabinet], datetime | None] = lambda cabinet: None
+    """When the hours end in which this cabinet's users may be kept out; None: nothing ends them."""
     share_among: Callable[[int], None] = lambda runs: None
     """Told at each heartbeat how many runs are at work, on whatever wave: they share what the systems may be asked."""
     heads: dict[str, int] = field(default_factory=dict)

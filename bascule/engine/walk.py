@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -228,8 +229,9 @@ async def perform_on_record(cabinet_run: CabinetRun, perform: Perform, step: Ste
 
 
 async def _hold_lock_out(cabinet_run: CabinetRun) -> None:
-    run, now = cabinet_run.run, cabinet_run.run.clock()
-    await run.ledger.hold_lock_out(cabinet_run.cabinet.code, run.owner, cabinet_run.fence, now, now + SECTION_LASTS)
+    run, cabinet, now = cabinet_run.run, cabinet_run.cabinet, cabinet_run.run.clock()
+    deadline = min(now + SECTION_LASTS, run.closes(cabinet) or datetime.max.replace(tzinfo=UTC))
+    await run.ledger.hold_lock_out(cabinet.code, run.owner, cabinet_run.fence, now, deadline)
 
 
 def lock_out_in(history: Iterable[Entry]) -> Entry | None:

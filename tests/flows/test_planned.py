@@ -30,15 +30,25 @@ def test_a_plan_that_holds_is_carried_out_and_is_told_in_the_ledger(
     with start_sandbox(rows, scenario={"sync_seconds": 0.2}) as running:
         for system, base in (("MY_SAGE", "my-sage"), ("GE", "ge"), ("S4A", "s4a")):
             monkeypatch.setenv(f"BASCULE_{system}__URL", f"{running.url}/{base}")
-        assert bascule("plan", "--inventory", "inv.csv", "-o", "plan.json").returncode == 0
+        (tmp_path / "closed.yaml").write_text(
+            "{name: ours, closed: [{name: moratorium, days: [2020-01-01/2090-01-01]}]}"
+        )
+        (tmp_path / "waves.yaml").write_text("waves: {default: {blackout: [closed.yaml]}}")
+        drawn_up = bascule("plan", "--inventory", "inv.csv", "--waves", "waves.yaml", "-o", "plan.json")
+        assert drawn_up.returncode == 0, drawn_up.stderr
         plan = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
 
-        applied = bascule("apply", "plan.json", "--json")
+        closed = bascule("apply", "plan.json")
+        assert closed.returncode == 7, closed.stderr
+        assert "blackout: moratorium" in closed.stdout
+        assert bascule("apply", "plan.json", "--any-hour").returncode == 2, "without a reason"
+        applied = bascule("apply", "plan.json", "--json", "--any-hour", "--because", "agreed with all three")
 
         assert applied.returncode == 0, applied.stderr
         assert json.loads(applied.stdout)["outcomes"] == {"ok": 3}
         with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db", read_only=True) as ledger:
-            (began,) = ledger.of_kinds([EntryKind.RUN_BEGAN])
+            _, began = ledger.of_kinds([EntryKind.RUN_BEGAN])
+        assert (began.reason, began.evidence["any_hour"]) == ("agreed with all three", True)
         assert began.evidence["plan"] == plan["hash"]
 
         assert bascule("plan", "--inventory", "inv.csv", "-o", "after.json").returncode == 0

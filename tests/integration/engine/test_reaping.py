@@ -294,6 +294,23 @@ async def test_a_missed_deadline_is_an_alarm_at_every_look_and_one_line_and_neve
         assert not await is_locked_out(on)
 
 
+@pytest.mark.parametrize(("closes_in", "deadline_in"), [(90, 90), (600, 240), (None, 240)])
+async def test_users_should_be_back_when_the_window_closes_and_after_four_hours_at_the_latest(
+    tmp_path: Path, closes_in: int | None, deadline_in: int
+) -> None:
+    async with stage(tmp_path, cabinets(1), sync_seconds=1) as on:
+        began = on.time.now()
+        closes = began + timedelta(minutes=closes_in) if closes_in is not None else None
+        held: list[LockOut] = []
+
+        def look(*_: object) -> None:
+            held.extend(on.ledger.lock_outs(on.time.now()))
+
+        assert (await on.wave(progress=look, closes=lambda _: closes)).outcomes == {Outcome.OK: 1}
+        assert held
+        assert abs(held[0].deadline - began - timedelta(minutes=deadline_in)) < timedelta(minutes=2)
+
+
 async def test_what_a_run_left_behind_that_died_before_it_locked_out_is_no_beginning_of_the_next_lock_out(
     tmp_path: Path,
 ) -> None:
