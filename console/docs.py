@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from bascule.connectors import openapi
-from bascule.inventory import schema_text
+from bascule.inventory import WaveSettings, schema_text
+from bascule.inventory.waves import FORMS
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
 from config.settings import PREFIX, Settings
 from console.cli import app
@@ -25,6 +27,7 @@ def pages() -> dict[Path, str]:
         DOCS / "procedure.md": procedure_page(),
         DOCS / "commands.md": commands_page(),
         DOCS / "settings.md": settings_page(),
+        DOCS / "waves.md": waves_page(),
         DOCS / "inventory.schema.json": schema_text(),
     }
 
@@ -132,7 +135,6 @@ def _paragraphs(text: str) -> str:
 
 
 def settings_page() -> str:
-    rows = list(_settings(Settings, ""))
     return "\n".join(
         [
             GENERATED,
@@ -141,20 +143,100 @@ def settings_page() -> str:
             "In `config/environments/<environment>.toml`, or as a variable, which wins. A misspelt key, variable or file is an error.",
             "The environment is chosen with `--environment` or `BASCULE_ENVIRONMENT`; without either it is `sandbox`.",
             "",
-            *_table(["key", "variable", "meaning", "default"], rows),
+            *_table(["key", "variable", "meaning", "what it may be", "default"], list(_settings(Settings, "", None))),
             "",
         ]
     )
 
 
-def _settings(model: type[BaseModel], before: str) -> Iterator[list[str]]:
+def _settings(model: type[BaseModel], before: str, of: BaseModel | None) -> Iterator[list[str]]:
+    """`of`: the part that holds the defaults; None: the fields' own."""
     for name, field in model.model_fields.items():
         dotted, kind = f"{before}{name}", field.annotation
+        default = getattr(of, name) if of is not None else field.get_default(call_default_factory=True)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _settings(kind, f"{dotted}.")
+            yield from _settings(kind, f"{dotted}.", default if isinstance(default, BaseModel) else None)
         elif dotted != "environment":
-            default = "" if field.default is None else f"`{field.default}`"
-            yield [f"`{dotted}`", f"`{PREFIX}{dotted.replace('.', '__').upper()}`", field.description or "", default]
+            variable = f"`{PREFIX}{dotted.replace('.', '__').upper()}`"
+            yield [f"`{dotted}`", variable, field.description or "", _may_be(model, name), _default(default)]
+
+
+def waves_page() -> str:
+    return "\n".join(
+        [
+            GENERATED,
+            "# Waves",
+            "",
+            "What a waves file may say of each wave, under `waves:` and the wave's name ([an example](../config/waves/example.yaml)). A sheet",
+            "named `waves` in an XLSX inventory has a row a wave and the same settings as columns, `window_from` for `from` in `window`.",
+            "Times are local to each cabinet (its `timezone`), daylight-saving nights included.",
+            "",
+            "A cabinet **went wrong** when it ended failed, unknown, partial or blocked, in this run; one that waits, or that a person must",
+            "answer for, did not. What the breaker counts begins anew with each run; so does the bound that a plan prints.",
+            "",
+            *_table(["setting", "meaning", "what it may be", "default"], list(_of_wave(WaveSettings, ""))),
+            "",
+        ]
+    )
+
+
+def _of_wave(model: type[BaseModel], before: str) -> Iterator[list[str]]:
+    for name, field in model.model_fields.items():
+        dotted = f"{before}{field.alias or name}"
+        inner = next(
+            (one for one in get_args(field.annotation) if isinstance(one, type) and issubclass(one, BaseModel)), None
+        )
+        if inner is not None:
+            yield [f"`{dotted}`", _first_line(inner.__doc__), f"`{FORMS[name]}`", ""]
+            yield from _of_wave(inner, f"{dotted}.")
+        else:
+            default = "needed" if field.is_required() else _default(field.default)
+            yield [f"`{dotted}`", field.description or "", _may_be(model, field.alias or name), default]
+
+
+def _may_be(model: type[BaseModel], name: str) -> str:
+    """What a setting may be, as the JSON Schema has it."""
+    schema = model.model_json_schema()
+    return _in_words(schema["properties"][name], schema.get("$defs", {}))
+
+
+def _in_words(schema: Mapping[str, Any], named: Mapping[str, Any]) -> str:
+    match schema:
+        case {"$ref": str(reference)}:
+            return _in_words(named[reference.rpartition("/")[2]], named)
+        case {"anyOf": some}:
+            told = [_in_words(one, named) for one in some if one.get("type") != "null"]
+            return " or ".join(dict.fromkeys(one for one in told if one))
+        case {"enum": words}:
+            return ", ".join(f"`{word}`" for word in words)
+        case {"const": word}:
+            return f"`{word}`"
+        case {"type": "array", "items": items}:
+            return f"list: {_in_words(items, named)}"
+        case {"type": "boolean"}:
+            return "`true`, `false`"
+        case {"type": "integer" | "number" as kind}:
+            bounds = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+            limits = " and ".join(f"{sign} {schema[name]:g}" for name, sign in bounds.items() if name in schema)
+            return f"{kind} {limits}".strip()
+        case {"type": "string", "format": str(form)}:
+            return {"time": "time of day", "date-time": "date and time"}.get(form, form)
+        case {"type": "string"}:
+            return "text"
+        case _:
+            return "table"
+
+
+def _default(value: object) -> str:
+    if value is None or value is PydanticUndefined:
+        return ""
+    if isinstance(value, tuple | list):
+        return f"`[{', '.join(map(str, value))}]`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

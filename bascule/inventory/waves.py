@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,17 @@ from bascule.tables.text import folded
 REST = "rest"
 LISTS = ("days", "blackout", "ramp", "priority")
 """Settings that are a list in YAML and, in a sheet, one cell with commas."""
+FORMS = {
+    "window": 'window: {from: "20:00", to: "06:00", days: [mon, tue]}',
+    "days": "days: [mon, tue, wed, thu]",
+    "blackout": "blackout: [calendar.yaml]",
+    "ramp": 'ramp: [1, 5, "20%", rest]',
+    "priority": "priority: [C0001, C0007]",
+    "breaker": "breaker: {failures: 5, share: 0.1}",
+    "requires": "requires: {wave: pilot, grade: ok}",
+    "limits": "limits: {site: 1, ge: 5}",
+}
+"""How a setting that holds others is written."""
 
 
 def _local(value: object) -> object:
@@ -60,18 +71,21 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 RampStep = Annotated[int | str, BeforeValidator(_ramp_step)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 WaveName = Annotated[Text, AfterValidator(rules.wave)]
+ARRIVALS = (Outcome.OK, Outcome.OK_WITH_RESERVATIONS)
 
 
 class Settings(BaseModel):
+    """Descriptions make docs/waves.md."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_by_name=True, validate_by_alias=True)
 
 
 class Window(Settings):
-    """When work may begin, in the cabinet's zone. `to` before `from` is the next morning; no days: every day."""
+    """When work may begin, in the cabinet's zone."""
 
-    from_: ClockTime = Field(alias="from")
-    to: ClockTime
-    days: tuple[Day, ...] = ()
+    from_: ClockTime = Field(alias="from", description="when it opens")
+    to: ClockTime = Field(description="when it closes; earlier than `from`: the next morning")
+    days: tuple[Day, ...] = Field((), description="the days on which it opens; none: every day")
 
     @model_validator(mode="after")
     def has_a_length(self) -> Window:
@@ -81,42 +95,57 @@ class Window(Settings):
 
 
 class Breaker(Settings):
-    """When no further cabinet starts: the first of these that is reached. `strict`: never exceeded by those in flight."""
+    """When no further cabinet starts: as soon as the first of these is reached, the number itself included."""
 
-    failures: Count | None = None
-    share: Annotated[float, Field(gt=0, le=1)] | None = None
-    consecutive: Count | None = None
-    same_signature: Count | None = None
-    strict: bool = False
+    failures: Count | None = Field(None, description="cabinets that went wrong in one run")
+    share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="share of the cabinets that ended, counted as if at least 20 had, or the whole wave where it is smaller"
+    )
+    consecutive: Count | None = Field(None, description="cabinets that went wrong one after the other")
+    same_signature: Count | None = Field(
+        None, description="cabinets with the same error: its text without numbers, codes and names"
+    )
+    strict: bool = Field(False, description="never more in flight than may still go wrong")
 
 
 class Requires(Settings):
     """Another wave that must have ended with at least this grade."""
 
-    wave: WaveName
-    grade: Literal[Outcome.OK, Outcome.OK_WITH_RESERVATIONS] = Outcome.OK
+    wave: WaveName = Field(description="its name, in the same file")
+    grade: Literal[Outcome.OK, Outcome.OK_WITH_RESERVATIONS] = Field(
+        Outcome.OK, description="what its worst cabinet must have come to"
+    )
 
 
 class Limits(Settings):
     """How many cabinets may be in flight at once: at any one site, and on each system, where an agent answers for it."""
 
-    site: Count | None = None
-    my_sage: Count | None = None
-    ge: Count | None = None
-    s4a: Count | None = None
+    site: Count | None = Field(None, description="at any one `site` of the inventory")
+    my_sage: Count | None = Field(None, description="on agents of My Sage")
+    ge: Count | None = Field(None, description="on agents of GE")
+    s4a: Count | None = Field(None, description="on agents of Sage for Accountants")
 
 
 class WaveSettings(Settings):
     """When and how a wave runs. Times are local to each cabinet."""
 
-    start_after: LocalTime | None = None
-    complete_by: LocalTime | None = None
+    start_after: LocalTime | None = Field(None, description="no cabinet begins before")
+    complete_by: LocalTime | None = Field(
+        None, description="no cabinet begins after, and no lock-out that could not end by then"
+    )
     window: Window | None = None
-    blackout: tuple[Text, ...] = ()
-    ramp: tuple[RampStep, ...] = ()
-    priority: tuple[Code, ...] = ()
-    """Cabinets that start before all others, in this order: the first of them is the ramp's first."""
-    concurrency: Count | None = None
+    blackout: tuple[Text, ...] = Field(
+        (), description="calendars (YAML or ICS) beside this file: what they close wins over every window"
+    )
+    ramp: tuple[RampStep, ...] = Field(
+        (),
+        description='sizes of the stages, such as `[1, 5, "20%", rest]`: a stage that ended ok, reservations included, begins'
+        " the next; one in which a cabinet went wrong holds it; one that waits is waited for",
+    )
+    priority: tuple[Code, ...] = Field(
+        (), description="codes of cabinets that start before all others, in this order: the first is the ramp's first"
+    )
+    concurrency: Count | None = Field(None, description="cabinets at once; none: the environment's")
     limits: Limits | None = None
     breaker: Breaker | None = None
     requires: Requires | None = None
@@ -242,10 +271,18 @@ def _broken(detail: Any, place: tuple[int | str, ...]) -> Broken:
             return Broken("is no setting of a wave", fix)
         case {"type": "missing"}:
             return Broken("is needed", "Fill it in")
-        case {"type": "literal_error", "ctx": {"expected": expected}}:
-            return Broken("is not known here", f"Use one of {expected}")
+        case {"type": "literal_error"}:
+            return Broken("is not known here", f"Use one of {', '.join(_words_at(place))}")
+        case {"type": "model_type" | "tuple_type"}:
+            form = FORMS[str(place[-1])] if place else 'pilot: {window: {from: "20:00", to: "06:00"}}'
+            return Broken("is written in another form", f"Write it as `{form}`")
         case _:
             return Broken(f"is not right: {detail['msg'].removeprefix('Input ')}", "Correct it")
+
+
+def _words_at(place: tuple[int | str, ...]) -> tuple[str, ...]:
+    """What may be said where one of a few words is meant."""
+    return tuple(str(word) for word in (get_args(Day) if "days" in place else ARRIVALS))
 
 
 def _problem(document: Document, wave: str, place: tuple[int | str, ...], tree: Tree, broken: Broken) -> Problem:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import typer
 
+from bascule.inventory.waves import flat_columns
 from bascule.procedure import PROCEDURE
 from config.settings import names_of_settings
 from console import docs
@@ -79,3 +80,18 @@ def test_the_procedure_is_told_step_by_step_with_no_way_back_marked() -> None:
 
 def test_what_is_generated_is_up_to_date() -> None:
     assert docs.outdated() == []
+
+
+def test_every_setting_says_what_it_may_be_and_no_default_is_one_of_pydantics() -> None:
+    rows = [line.split(" | ") for line in docs.settings_page().splitlines() if line.startswith("| `")]
+    assert len(rows) > 50
+    assert all(row[3].strip() for row in rows)
+    assert "Undefined" not in docs.settings_page() + docs.waves_page()
+
+
+def test_every_setting_of_a_wave_says_what_it_does() -> None:
+    rows = {
+        line.split(" | ")[0]: line.split(" | ") for line in docs.waves_page().splitlines() if line.startswith("| `")
+    }
+    assert {f"| `{'.'.join(place)}`" for place in flat_columns().values()} <= rows.keys()
+    assert all(row[1].strip() and row[2].strip() for row in rows.values())

@@ -81,7 +81,9 @@ def test_settings_that_nothing_enforces_are_named(tmp_path: Path) -> None:
         ("breaker: {share: 5}", "pilot.breaker.share: `5`"),
         ("requires: {wave: pilott}", "`pilott` is no wave of this file. Did you mean `pilot`?"),
         ("requires: {wave: pilot}", "the wave would wait for itself"),
-        ("requires: {wave: other, grade: failed}", "`failed` is not known here"),
+        ("requires: {wave: other, grade: failed}", "Use one of ok, ok-with-reservations"),
+        ('window: "20:00-06:00"', 'Write it as `window: {from: "20:00", to: "06:00"'),
+        ("blackout: holidays.ics", "Write it as `blackout: [calendar.yaml]`"),
         ("just a word", "pilot"),
     ],
 )
