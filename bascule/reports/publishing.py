@@ -78,6 +78,10 @@ def _files(account: Account, language: str) -> Iterator[tuple[str, bytes]]:
     yield "summary.md", summary(account).encode()
     yield "status.json", as_json(account.status.as_json())
     yield "report.json", as_json(account.as_json())
+    # matplotlib takes a second to import: only who writes a report waits for it.
+    from bascule.reports.page import html_page
+
+    yield "report.html", html_page(account, language)
     yield "heads.json", as_json(_heads(account))
 
 

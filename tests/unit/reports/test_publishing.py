@@ -63,6 +63,7 @@ def test_a_run_folder_holds_what_was_promised(ledger: Ledger, tmp_path: Path) ->
         "summary.md",
         "status.json",
         "report.json",
+        "report.html",
         "heads.json",
         "SHA256SUMS",
     ]
