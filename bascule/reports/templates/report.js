@@ -171,7 +171,7 @@ function draw() {
   rows = chosen();
   drawn = 0;
   here = { row: 0, column: 0 };
-  grid.replaceChildren(make("div", { role: "rowgroup" }, headings()));
+  grid.replaceChildren(make("div", { role: "rowgroup", class: "top" }, headings()));
   grid.setAttribute("aria-rowcount", rows.length + 1);
   shown.textContent = word("grid.shown", { shown: number.format(rows.length), all: number.format(cabinets.length) });
   nothing.hidden = rows.length > 0;
@@ -342,14 +342,14 @@ function open({ row, column }) {
       [word("grid.since"), !cabinet.ended_at && cabinet.since ? instant(cabinet.since) : null],
       [word("grid.size"), cabinet.size && word(`size.${cabinet.size}`)],
       [word("grid.dossiers"), cabinet.dossiers == null ? null : number.format(cabinet.dossiers)],
-      [word("grid.spent"), spent.filter((what) => cabinet[what]).map((what) => `${duration(cabinet[what])} ${word(`spent.${what}`)}`).join(" · ")],
+      [word("grid.spent"), spent.filter((what) => cabinet[what]).map((what) => `${word(`spent.${what}`)} ${duration(cabinet[what])}`).join(" · ")],
       [word("grid.locked_out"), cabinet.locked_out ? duration(cabinet.locked_out) : null],
       [word("grid.differences"), differences.join(" · ")],
     ]),
     make("div", { class: "steps", tabindex: 0, role: "region", "aria-label": word("grid.step") }, table));
   detail.showModal();
   close.focus();
-  detail.querySelector(".chosen")?.scrollIntoView({ block: "center" });
+  detail.querySelector(".chosen")?.scrollIntoView({ block: "nearest" });
 }
 detail.addEventListener("click", (event) => {
   if (event.target === detail) detail.close();
