@@ -47,8 +47,8 @@ class NotConfigured(BasculeError):
     """A setting is missing."""
 
 
-def open_ledger(settings: Settings, *, read_only: bool = False) -> Ledger:
-    return Ledger(ledger_url(settings), read_only=read_only)
+def open_ledger(settings: Settings, *, read_only: bool = False, makes_one: bool = True) -> Ledger:
+    return Ledger(ledger_url(settings), read_only=read_only, makes_one=makes_one)
 
 
 def ledger_url(settings: Settings) -> str:

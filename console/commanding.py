@@ -72,9 +72,11 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
     from console.unlocking import reason_in, speaker
 
     settings = read_settings(environment)
-    by, because = speaker(by or current_user(), settings), reason_in(because) if because else ""
+    because = reason_in(because) if because else ""
+    # What only holds a wave back is anybody's who sits at the machine; what takes risks upon itself is an operator's.
+    by = speaker(by or current_user(), settings) if by or word == "resume" else current_user()
     say_where(settings)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, makes_one=False) as ledger:
         at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name))}
         if wave is None and len(at_work) == 1:
             (wave,) = at_work

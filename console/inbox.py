@@ -331,7 +331,7 @@ def _at_the_desk(
     from bascule.ledger import Desk
     from config.wiring import current_user, open_ledger
 
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, makes_one=False) as ledger:
         return asyncio.run(said(Desk(ledger, lambda: datetime.now(UTC), seat=current_user())))
 
 

@@ -177,7 +177,7 @@ def order_again(asked: Asked, step: str, by: str | None, environment: str | None
     settings = read_settings(environment)
     if settings.operators and not any(is_same_person(by, name) for name in settings.operators):
         raise NotReady(f"{by!r} is no operator", remedy=f"operators: {', '.join(settings.operators)}")
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, makes_one=False) as ledger:
         asyncio.run(
             order(ledger, wave=asked.wave or "", code=asked.cabinets[0], step=step, by=by, because=asked.because)
         )
@@ -191,7 +191,7 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
 
     settings = read_settings(environment)
     say_where(settings)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, makes_one=not asked.rerun) as ledger:
         prepared = prepare(asked, settings, ledger)
         say_connectors(settings, prepared.cabinets)
         asyncio.run(require_answers(settings, prepared))

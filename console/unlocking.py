@@ -1,4 +1,4 @@
-"""A person's word that users are to be let in again: unlock."""
+"""Letting users in again: reap, where everybody can see that it may be done; unlock, on a person's word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from console.inbox import NotAnOperator, Unclear
 from console.telling import say, say_connectors, say_where
 
 if TYPE_CHECKING:
-    from bascule.engine.reaping import Owed
+    from bascule.engine.reaping import Owed, Reaped
     from bascule.ledger import Entry, Ledger
     from config.settings import Settings
 
@@ -26,7 +26,31 @@ class InOtherHands(BasculeError):
 
 
 def register(app: typer.Typer) -> None:
+    app.command()(reap)
     app.command()(unlock)
+
+
+def reap(
+    environment: Annotated[
+        str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
+    ] = None,
+) -> None:
+    """Look once at every cabinet whose users a run left locked out, and let them in where no synchronisation runs.
+
+    What every run does when it begins, and the deployment reap on its schedule. Ends 0 where nobody has to see to anything,
+    4 where somebody has, 5 where users wait for a synchronisation to end or for who has it in hand.
+
+    Example: bascule reap --environment production
+    """
+    from config.reaping import let_users_in
+    from config.settings import read_settings
+    from config.wiring import open_ledger
+
+    settings = read_settings(environment)
+    say_where(settings)
+    with open_ledger(settings, makes_one=False) as ledger:
+        reaped = asyncio.run(let_users_in(settings, ledger, asyncio.Event()))
+    raise typer.Exit(_tell_reaped(reaped))
 
 
 def unlock(
@@ -49,7 +73,7 @@ def unlock(
     settings = read_settings(environment)
     by, because = speaker(by, settings), reason_in(because)
     say_where(settings)
-    with open_ledger(settings) as ledger:
+    with open_ledger(settings, makes_one=False) as ledger:
         owed = _known(code.strip().upper(), ledger)
         assert owed.cabinet is not None
         say_connectors(settings, [owed.cabinet])
@@ -83,6 +107,26 @@ def _known(code: str, ledger: Ledger) -> Owed:
             remedy=f"locked out, as far as it knows: {out}" if out else "as far as it knows, nobody is locked out",
         )
     return owed
+
+
+def _tell_reaped(reaped: Reaped) -> int:
+    """What became of each, and the exit code."""
+    from console.exit_codes import Exit
+
+    if not (reaped.let_in or reaped.left or reaped.stuck):
+        typer.echo("Nobody is locked out.")
+    for code in sorted(reaped.let_in):
+        typer.echo(f"{code}: users can connect again, as GE shows.")
+    for code, why in sorted(reaped.left.items()):
+        typer.echo(f"{code}: users stay locked out: {why}")
+    for code, why in sorted(reaped.stuck.items()):
+        typer.echo(f"{code}: users may still be locked out: {why}")
+        say(f"  see what GE shows; if users may be let in: bascule unlock {code} --because TEXT --by NAME")
+    for code in sorted(reaped.overdue):
+        say(f"  {code} is overdue: its users should have been back by now")
+    if reaped.stuck or reaped.overdue:
+        return Exit.NOT_OK
+    return Exit.WAITING if reaped.left else Exit.OK
 
 
 def _told(entry: Entry, owed: Owed) -> int:

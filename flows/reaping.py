@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection
-from itertools import groupby
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from bascule.engine.reaping import Reaped, owing, reap
-from bascule.ledger import Ledger
-from config.settings import Settings, read_settings
-from config.wiring import open_ledger, run_on
+from bascule.engine.reaping import Reaped
+from config.reaping import let_users_in
+from config.settings import read_settings
+from config.wiring import open_ledger
 from flows.interrupt import interruptible
 
 
@@ -28,20 +25,6 @@ async def reap_lock_outs(environment: str | None = None) -> State[Any]:
     settings = read_settings(environment)
     with open_ledger(settings) as ledger, interruptible() as stop:
         return shown(await let_users_in(settings, ledger, stop))
-
-
-async def let_users_in(
-    settings: Settings, ledger: Ledger, stop: asyncio.Event, besides: Collection[str] = ()
-) -> Reaped:
-    """One look, whatever the cabinets' waves. `besides`: codes of those that are looked after otherwise."""
-    reaped = Reaped()
-    owed = sorted((one for one in owing(ledger) if one.code not in besides), key=lambda one: one.wave)
-    for wave, of_wave in groupby(owed, key=lambda one: one.wave):
-        async with run_on(settings, ledger, wave=wave) as run:
-            run.stop = stop
-            async with run.heartbeat():
-                reaped += await reap(run, of_wave)
-    return reaped
 
 
 def shown(reaped: Reaped) -> State[None]:

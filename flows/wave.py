@@ -13,11 +13,11 @@ from prefect.states import Completed, Failed
 from bascule.engine import Conducted, conduct, opening
 from bascule.ledger import Ledger
 from bascule.model import Lifecycle, Outcome
+from config.reaping import let_users_in
 from config.settings import Settings, read_settings
 from config.wiring import open_ledger, run_on, stored_version
 from flows.interrupt import interruptible
 from flows.preparing import Asked, Prepared, prepare, require_answers
-from flows.reaping import let_users_in
 from flows.stored import until_stored
 from flows.watching import Watch, watching
 from tasks.migrating import brake, migrate_in_prefect

@@ -46,13 +46,16 @@ class StoredInventory:
 class Ledger:
     """Opened once a process. Reads are plain calls; writes go through one thread and come back when they are on disk."""
 
-    def __init__(self, url: str, *, read_only: bool = False, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, url: str, *, read_only: bool = False, makes_one: bool = True, busy_seconds: float = BUSY_SECONDS
+    ) -> None:
+        """`makes_one`: where there is no ledger yet, unless it is only to be read."""
         self.url = url
         self._reading = engine_for(url, writes=False, busy_seconds=busy_seconds)
         self._writing: Engine | None = None if read_only else engine_for(url, writes=True, busy_seconds=busy_seconds)
         self._writer: Writer | None = None
         try:
-            ensure_revision(self._writing or self._reading, makes_one=not read_only)
+            ensure_revision(self._writing or self._reading, makes_one=makes_one and not read_only)
         except BaseException:
             self.close()
             raise

@@ -79,6 +79,16 @@ def test_who_is_no_operator_or_gives_no_reason_is_not_listened_to(
     assert words(ledger) == []
 
 
+def test_whoever_sits_at_the_machine_may_hold_a_wave_back_and_only_an_operator_lets_it_go_on(
+    bascule: Bascule, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: "night-shift")
+    assert "'night-shift' is no operator" in bascule("resume").err
+    with answering(ledger):
+        assert bascule("stop").code == 0
+    assert [word.who for word in words(ledger)] == ["night-shift"]
+
+
 def test_an_operators_word_is_written_down_as_the_settings_spell_their_name(bascule: Bascule, ledger: Ledger) -> None:
     with answering(ledger):
         told = bascule("pause", "--by", "Anne", "--because", "lunch ")

@@ -30,7 +30,7 @@ def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     looking = {f"bascule {verb}" for verb in ("status", "report", "doctor", "sandbox", "ledger upgrade")}
     playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
     planning = {f"bascule {verb}" for verb in ("plan", "plan diff", "apply")}
-    governing = {f"bascule {verb}" for verb in ("pause", "drain", "resume", "stop", "unlock")}
+    governing = {f"bascule {verb}" for verb in ("pause", "drain", "resume", "stop", "reap", "unlock")}
     auditing = {f"bascule audit {verb}" for verb in ("show", "verify", "export")}
     assert set(COMMANDS) == inventory | looking | playing | planning | governing | auditing | {
         f"bascule {verb}"

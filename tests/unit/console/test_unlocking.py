@@ -1,4 +1,4 @@
-"""unlock, as people type it, at a sandbox."""
+"""reap and unlock, as people type them, at a sandbox."""
 
 from __future__ import annotations
 
@@ -181,3 +181,45 @@ def test_a_process_at_work_is_named_and_nothing_is_done(
     assert "is working on this cabinet" in told.err
     assert "bascule stop --wave pilot" in told.err
     assert is_locked_out(sandbox)
+
+
+def test_reap_lets_in_whom_a_dead_run_left_out_and_says_that_nobody_is_out_any_more(
+    bascule: Bascule, sandbox: SandboxProcess, planned: Planned
+) -> None:
+    planned(announced=True)
+    lock_out(sandbox)
+    told = bascule("reap")
+    assert (told.code, told.out) == (0, "C0001: users can connect again, as GE shows.\n")
+    assert not is_locked_out(sandbox)
+    assert bascule("reap").out == "Nobody is locked out.\n"
+
+
+def test_reap_that_cannot_look_names_the_cabinet_and_the_way_out(
+    bascule: Bascule, sandbox: SandboxProcess, planned: Planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(announced=True)
+    lock_out(sandbox)
+    monkeypatch.setenv("BASCULE_GE__URL", "http://127.0.0.1:9/ge")
+    told = bascule("reap")
+    assert told.code == 4
+    assert "C0001: users may still be locked out" in told.out
+    assert "bascule unlock C0001 --because TEXT --by NAME" in told.err
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("reap",),
+        ("unlock", CODE, *WORD),
+        ("stop",),
+        ("rerun", "--wave", "pilot"),
+        ("answer", "C0001-terms", "--by", "anne", "--result", "cannot", "--because", "no"),
+    ],
+)
+def test_a_verb_that_speaks_to_a_ledger_makes_none_where_its_name_is_misspelt(
+    bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("BASCULE_LEDGER_URL", f"sqlite:///{tmp_path}/legder.db")
+    told = bascule(*verb)
+    assert (told.code, "There is no ledger yet" in told.err) == (2, True)
+    assert not (tmp_path / "legder.db").exists()
