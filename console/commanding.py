@@ -73,8 +73,8 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
 
     settings = read_settings(environment)
     because = reason_in(because) if because else ""
-    # What only holds a wave back is anybody's who sits at the machine; what takes risks upon itself is an operator's.
-    by = speaker(by or current_user(), settings) if by or word == "resume" else current_user()
+    # What holds a wave back, or lets it go on as it was, is anybody's who sits at the machine; what takes risks upon itself is an operator's.
+    by = speaker(by or current_user(), settings) if by or (because and word == "resume") else current_user()
     say_where(settings)
     with open_ledger(settings, makes_one=False) as ledger:
         at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name))}

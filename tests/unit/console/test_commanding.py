@@ -83,7 +83,7 @@ def test_whoever_sits_at_the_machine_may_hold_a_wave_back_and_only_an_operator_l
     bascule: Bascule, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "night-shift")
-    assert "'night-shift' is no operator" in bascule("resume").err
+    assert "'night-shift' is no operator" in bascule("resume", "--because", "mended").err
     with answering(ledger):
         assert bascule("stop").code == 0
     assert [word.who for word in words(ledger)] == ["night-shift"]
