@@ -45,6 +45,7 @@ WORDS = frozenset({EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, E
 FINDING_COLUMNS = "code step rule level about says remedy at run".split()
 APPROVAL_COLUMNS = "code at who did about step result because".split()
 RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
+DIFFERENCE_COLUMNS = "code what kind key group detail".split()
 LISTED: tuple[Listed, ...] = (*KINDS, "tolerated", "expected")
 AUDIT_COLUMNS = ["chain", "seq", "hash"]
 RUN_COLUMNS = "run began_at ended_at who because plan bascule inventory environment".split()
@@ -105,6 +106,8 @@ class Account:
     """What people did, in the order of time: APPROVAL_COLUMNS."""
     reconciled: pd.DataFrame
     """The last comparison of each cabinet, a row a kind of thing: RECONCILED_COLUMNS; `live`: of lists read later."""
+    differences: pd.DataFrame
+    """Every single thing that it found missing, extra or different, as far as the ledger lists them: DIFFERENCE_COLUMNS."""
     durations: pd.DataFrame
     """Index step; p50, p90, p95 in seconds, cabinets."""
     lock_outs: pd.DataFrame
@@ -149,7 +152,7 @@ class Account:
             "cabinets": _records(self.cabinets.merge(self.more, on="code")),
             **{
                 name: _records(getattr(self, name))
-                for name in ("errors", "findings", "approvals", "reconciled", "runs")
+                for name in ("errors", "findings", "approvals", "reconciled", "differences", "runs")
             },
             "durations": _records(self.durations.reset_index()),
             "audit": _records(self.audit),
@@ -189,6 +192,7 @@ def account_of(
         findings=_last_looks(pd.DataFrame(reading.findings, columns=FINDING_COLUMNS)),
         approvals=_said(reading.said, chain),
         reconciled=pd.DataFrame(reading.reconciled, columns=RECONCILED_COLUMNS),
+        differences=pd.DataFrame(reading.differences, columns=DIFFERENCE_COLUMNS),
         durations=durations_frame(told),
         lock_outs=lock_outs_frame(told),
         audit=pd.DataFrame([_head(chain), *reading.heads] if chain else reading.heads, columns=AUDIT_COLUMNS),
@@ -214,6 +218,7 @@ class _Reading:
     findings: list[tuple[object, ...]] = field(default_factory=list)
     said: list[tuple[object, ...]] = field(default_factory=list)
     reconciled: list[tuple[object, ...]] = field(default_factory=list)
+    differences: list[tuple[object, ...]] = field(default_factory=list)
     heads: list[tuple[object, ...]] = field(default_factory=list)
 
     def take(self, code: str, history: Sequence[Entry]) -> None:
@@ -227,8 +232,9 @@ class _Reading:
         self.findings += [_found(entry) for entry in history if entry.kind is EntryKind.FINDING]
         self.said += [_person(entry) for entry in history if entry.kind in SAID]
         compared = last_comparison(history)
-        rows = list(_compared(*compared)) if compared is not None else []
-        self.reconciled += rows
+        if compared is not None:
+            self.reconciled += _compared(*compared)
+            self.differences += _different(code, compared[1])
         self.heads.append(_head(history))
         times = times_of(history, self.wave, self.now, at_work=code in self.at_work)
         self.more.append(self._more(code, times, history, compared[1] if compared is not None else None))
@@ -271,6 +277,14 @@ def _compared(entry: Entry, told: Reconciliation) -> Iterator[tuple[object, ...]
     for one in told.compared:
         counts = (one.count(listed) for listed in LISTED)
         yield (entry.cabinet, entry.at, live, one.what, one.source, one.target, *counts, one.not_compared)
+
+
+def _different(code: str, told: Reconciliation) -> Iterator[tuple[object, ...]]:
+    for one in told.compared:
+        for kind in KINDS:
+            for difference in getattr(one, kind):
+                detail = str(difference).removeprefix(difference.key).strip(" ()")
+                yield (code, one.what, kind, difference.key, difference.group, detail)
 
 
 def _found(entry: Entry) -> tuple[object, ...]:

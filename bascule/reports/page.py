@@ -36,6 +36,8 @@ SHOWN = 200
 """Rows of a table at most: what nobody reads to the end. The workbook and the CSV files hold them all."""
 FIRST = 20
 """Of those that need somebody, as many as one sees without asking."""
+NAMED = 500
+"""Things named of one list at most."""
 AT_WORK = "underway"
 """A step that a run is at now. The ledger has no state for it: it is pending, and under way."""
 STATES = (*State, AT_WORK)
@@ -80,6 +82,7 @@ def html_page(account: Account, language: str) -> bytes:
         listed=LISTED,
         by_kind=_by_kind(account),
         not_the_same=_not_the_same(account),
+        differences=_named(account.differences),
         chains="\n".join(f"{row.chain} {row.seq} {row.hash}" for row in account.audit.itertuples()),
     )
     return page.encode()
@@ -175,6 +178,14 @@ def _not_the_same(account: Account) -> list[dict[str, Any]]:
     differ = told[told.sum(axis=1) > 0].reset_index()
     reasons = account.cabinets[["code", "reason"]]
     return _rows(differ.merge(reasons, on="code"))
+
+
+def _named(differences: pd.DataFrame) -> list[dict[str, Any]]:
+    """What exactly differs: a row for each cabinet, kind of thing and kind of difference, with NAMED of its keys at most."""
+    told = differences["key"] + (" (" + differences["detail"] + ")").where(differences["detail"] != "", "")
+    grouped = told.groupby([differences[name] for name in ("code", "what", "kind")], sort=False)
+    some = grouped.agg(lambda keys: ", ".join(keys.head(NAMED))).rename("which").reset_index()
+    return _rows(some.assign(left_out=(grouped.size() - NAMED).clip(lower=0).to_list()))
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -95,6 +95,20 @@ def test_the_last_comparison_counts_and_says_whether_it_was_made_later(ledger: L
     assert told.totals.missing == 1
 
 
+def test_every_thing_that_differs_is_named_and_how(ledger: Ledger) -> None:
+    told = compared(["D1", "D2"])
+    told["reconciled"]["compared"][0]["different"] = [
+        {"key": "D7", "group": "SOCIAL", "changes": [{"field": "name", "was": "A", "now": "B"}]}
+    ]
+    step = judged("C0001", "reconcile", State.FAILED, "not the same", evidence=told)
+    write(ledger, planned("C0001"), began("C0001"), step)
+    assert rows(account(ledger).differences, "code", "what", "kind", "key", "detail") == [
+        ("C0001", "dossier", "missing", "D1", ""),
+        ("C0001", "dossier", "missing", "D2", ""),
+        ("C0001", "dossier", "different", "D7", "name: A -> B"),
+    ]
+
+
 def test_runs_say_who_ran_them_why_and_under_which_plan(ledger: Ledger) -> None:
     write(ledger, planned("C0001"), ok("C0001"))
     told = {"plan": "abc", "bascule": "0.1.0", "inventory": "f" * 64, "environment": "sandbox"}
