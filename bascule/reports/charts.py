@@ -184,15 +184,16 @@ def _durations(account: Account, language: Language) -> Chart | None:
 
 
 def _lock_outs(account: Account, language: Language) -> Chart | None:
-    minutes = account.more.loc[account.more["locked_out"] > 0, "locked_out"] / 60
-    if minutes.empty:
+    seconds = account.more.loc[account.more["locked_out"] > 0, "locked_out"]
+    if seconds.empty:
         return None
-    edges = _edges(float(minutes.max()))
-    counts = pd.cut(minutes, edges).value_counts(sort=False).to_list()
+    unit, size = ("minutes", 60) if seconds.max() > 120 else ("seconds", 1)
+    edges = _edges(float(seconds.max()) / size)
+    counts = pd.cut(seconds / size, edges).value_counts(sort=False).to_list()
 
     def draw(axes: Axes) -> None:
         axes.stairs(counts, edges, fill=True, color=INK["main"])
-        axes.set_xlabel(language.word("chart.minutes"))
+        axes.set_xlabel(language.word(f"chart.{unit}"))
         axes.set_ylabel(language.word("chart.cabinets"))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         _written(axes, language)
@@ -202,7 +203,7 @@ def _lock_outs(account: Account, language: Language) -> Chart | None:
         (f"{language.number(first, 1)} – {language.number(last, 1)}", language.number(count))
         for (first, last), count in zip(pairwise(edges), counts, strict=True)
     ]
-    header = (language.word("chart.minutes"), language.word("head.cabinets"))
+    header = (language.word(f"chart.{unit}"), language.word("head.cabinets"))
     title, says = language.word("chart.lock_outs"), language.word("chart.lock_outs_says")
     return _chart("lock-outs", title, says, header, rows, draw, high=3.2)
 
