@@ -18,8 +18,10 @@ from bascule.inventory.rules import code
 from bascule.ledger import Ledger
 from bascule.reports.account import Account, account_of
 from bascule.reports.frames import failed_frame
+from bascule.reports.language import language_named
 from bascule.reports.status import WaveStatus
 from bascule.reports.summary import summary
+from bascule.reports.workbook import workbook
 from bascule.tables.cells import Cell
 from bascule.tables.from_csv import read_csv
 from bascule.tables.opening import Accepted, content_of, text_of
@@ -82,6 +84,7 @@ def _files(account: Account, language: str) -> Iterator[tuple[str, bytes]]:
     from bascule.reports.page import html_page
 
     yield "report.html", html_page(account, language)
+    yield "report.xlsx", workbook(account, language_named(language))
     yield "heads.json", as_json(_heads(account))
 
 

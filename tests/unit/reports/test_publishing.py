@@ -64,6 +64,7 @@ def test_a_run_folder_holds_what_was_promised(ledger: Ledger, tmp_path: Path) ->
         "status.json",
         "report.json",
         "report.html",
+        "report.xlsx",
         "heads.json",
         "SHA256SUMS",
     ]
