@@ -55,7 +55,7 @@ def resume(wave: Wave = None, by: By = None, because: Because = "", environment:
 
 
 def stop(wave: Wave = None, by: By = None, because: Because = "", environment: Environment = None) -> None:
-    """End a running wave as soon as is safe: as Ctrl-C does. A synchronisation that runs is left running, and watched by the next run.
+    """End a running wave as soon as is safe: as Ctrl-C does. A synchronisation that runs is left running: its users stay locked out until the next run, reap or schedule sees it end.
 
     Example: bascule stop --wave pilot --because "Sage announces maintenance"
     """
@@ -94,3 +94,8 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
         say(f"warning: {answer.says}; if it is alive, it takes note within seconds: bascule status --wave {wave}")
     else:
         typer.echo(f"Wave {wave}: {answer.says}")
+    if word == Word.STOP:
+        say(
+            "Where a synchronisation runs, users stay locked out until the next run, reap or schedule sees it end; "
+            f"whose, once the run has ended: bascule status --wave {wave}"
+        )

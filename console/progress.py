@@ -88,7 +88,9 @@ class Progress(Watch):
             for line in why_it_stopped(self.conducted.stop, status.wave):
                 out.print(line, highlight=False, markup=False, soft_wrap=True)
         elif self.conducted is not None and self.conducted.stopped:
-            out.print("Stopped. What was begun has been ended and recorded; run the same command again to go on.")
+            out.print("Stopped.", highlight=False)
+        if self.conducted is not None and (self.conducted.stop is not None or self.conducted.stopped):
+            out.print(what_goes_on(status), highlight=False, markup=False, soft_wrap=True)
         out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
         if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
             out.print(
@@ -117,4 +119,16 @@ def why_it_stopped(stop: Stop, wave: str) -> list[str]:
         case GateShut():
             return [f"Not started: {stop.why}.", f"Then: {again}"]
         case _:
-            return [f"{stop.why}. What was begun has been ended and recorded.", f"To go on: {again}"]
+            return [f"{stop.why}.", f"To go on: {again}"]
+
+
+def what_goes_on(status: WaveStatus) -> str:
+    """Of what a run that ended before its end has begun: all is over, or users wait for somebody."""
+    out = [cabinet.code for cabinet in status.locked_out]
+    if not out:
+        return "What was begun has been ended and recorded; nobody is locked out."
+    many = "the users of 1 cabinet stay" if len(out) == 1 else f"the users of {len(out)} cabinets stay"
+    return (
+        f"What was begun is recorded, but {many} locked out until the next run, reap or schedule sees the synchronisation"
+        f" end: {', '.join(out)}. Soon: bascule rerun --wave {status.wave}"
+    )

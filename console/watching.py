@@ -38,6 +38,7 @@ def status(wave: Wave, json: Json = False, environment: Environment = None) -> N
     from rich.console import Console
 
     from bascule.reports import status_of
+    from bascule.reports.status import locked_out_in_words
     from config.settings import read_settings
     from config.wiring import open_ledger
     from console.tables import wave_in_words
@@ -49,7 +50,10 @@ def status(wave: Wave, json: Json = False, environment: Environment = None) -> N
     if json:
         print_json(found.as_json())
     else:
-        Console().print(wave_in_words(found))
+        out = Console()
+        for said in (*locked_out_in_words(found), *found.halts):
+            out.print(said, highlight=False, markup=False, soft_wrap=True)
+        out.print(wave_in_words(found))
 
 
 def report(

@@ -25,7 +25,7 @@ from bascule.model import Cabinet, Lifecycle, Outcome, grade
 from bascule.procedure import PROCEDURE, Step
 from bascule.waves import governor
 from bascule.waves.breaker import Trip
-from bascule.waves.governor import Command, Decision, Rules, Stop, Told, Word, decide
+from bascule.waves.governor import Command, Decision, Rules, Stop, Told, WindowClosed, Word, decide
 from bascule.waves.order import Planned
 
 log = logging.getLogger("bascule.engine")
@@ -295,6 +295,12 @@ class _Conductor:
             "governs": type(decision.stops).__name__ if decision.stops else None,
             "answers": answered,
         }
+        if decision.stops is not None:
+            evidence["why"] = decision.stops.why
+        if isinstance(decision.stops, Told):
+            evidence["word"] = decision.stops.command.word.value
+        if isinstance(decision.stops, WindowClosed) and decision.stops.opens is not None:
+            evidence["opens"] = decision.stops.opens.isoformat()
         if isinstance(decision.stops, Trip):
             evidence |= {
                 "rule": decision.stops.rule,

@@ -229,14 +229,23 @@ class Ledger:
                 yield code, tuple(entry_of(row) for row in of_one)
 
     def of_wave(
-        self, wave: str, kinds: Iterable[EntryKind] = tuple(EntryKind), since: datetime | None = None
+        self,
+        wave: str,
+        kinds: Iterable[EntryKind] = tuple(EntryKind),
+        since: datetime | None = None,
+        steps: Sequence[str] = (),
     ) -> list[Entry]:
-        """The entries of a wave's cabinets, in the order they were written; `since`: only those of this instant and later."""
+        """The entries of a wave's cabinets, in the order they were written.
+
+        `since`: only those of this instant and later. `steps`: only those that name one of these.
+        """
         query = select(tables.entry).where(
             tables.entry.c.wave == wave, tables.entry.c.kind.in_([kind.value for kind in kinds])
         )
         if since is not None:
             query = query.where(tables.entry.c.at >= since)
+        if steps:
+            query = query.where(tables.entry.c.step.in_(steps))
         return self._entries(query.order_by(tables.entry.c.id))
 
     def of_kinds(self, kinds: Iterable[EntryKind]) -> list[Entry]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -24,7 +24,17 @@ from bascule.reports.frames import (
     told_frame,
     told_rows,
 )
-from bascule.reports.status import RUN_KINDS, Seen, WaveStatus, no_such_wave, runs_of, status_in
+from bascule.reports.status import (
+    DOOR,
+    DOOR_KINDS,
+    RUN_KINDS,
+    Seen,
+    WaveStatus,
+    last_begun,
+    no_such_wave,
+    runs_of,
+    status_in,
+)
 from bascule.reports.times import SPENT, Times, times_of
 from bascule.waves.sizes import Sizes, dossiers_told
 from bascule.workorders import WorkOrder
@@ -174,7 +184,8 @@ def account_of(
         reading.take(code, history)
     chain = ledger.history(f"@{wave}")
     runs = _runs(chain)
-    status = status_in(wave, reading.seen(), sizes)
+    held = {out.cabinet: out.since for out in ledger.lock_outs(now)}
+    status = status_in(wave, replace(reading.seen(), held=held, chain=chain), sizes)
     cabinets = cabinets_frame(status)
     told = told_frame(reading.told)
     steps = steps_frame(status, told)
@@ -213,6 +224,8 @@ class _Reading:
     orders: dict[str, WorkOrder] = field(default_factory=dict)
     last_words: dict[str, int] = field(default_factory=dict)
     dossiers: dict[str, int | None] = field(default_factory=dict)
+    begun: dict[str, str] = field(default_factory=dict)
+    door: dict[str, list[Entry]] = field(default_factory=dict)
     told: list[tuple[object, ...]] = field(default_factory=list)
     more: list[tuple[object, ...]] = field(default_factory=list)
     findings: list[tuple[object, ...]] = field(default_factory=list)
@@ -228,6 +241,11 @@ class _Reading:
                 self.orders[code] = order
         self.last_words[code] = max((entry.seq for entry in history if entry.kind in WORDS), default=0)
         self.dossiers[code] = dossiers_told(history)
+        if step := last_begun(history):
+            self.begun[code] = step
+        self.door[code] = [
+            entry for entry in history if entry.wave == self.wave and entry.kind in DOOR_KINDS and entry.step in DOOR
+        ]
         self.told += told_rows(history)
         self.findings += [_found(entry) for entry in history if entry.kind is EntryKind.FINDING]
         self.said += [_person(entry) for entry in history if entry.kind in SAID]
@@ -263,6 +281,8 @@ class _Reading:
             orders=self.orders,
             last_words=self.last_words,
             dossiers=self.dossiers,
+            begun=self.begun,
+            door=self.door,
         )
 
 

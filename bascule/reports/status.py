@@ -1,10 +1,11 @@
-"""Where a wave stands, as the ledger has it. Five queries at most, whatever its size."""
+"""Where a wave stands, as the ledger has it. Eight queries at most, whatever its size."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Any
@@ -12,11 +13,18 @@ from typing import Any
 from bascule.errors import BasculeError
 from bascule.ledger import Desk, Entry, EntryKind, Ledger
 from bascule.model import Lifecycle, Outcome, grade
-from bascule.waves.choosing import did_you_mean
+from bascule.procedure import LOCK_OUT, REOPEN
+from bascule.reports.halted import why_it_halts
+from bascule.waves.choosing import DONE, did_you_mean
 from bascule.waves.sizes import Sizes, dossiers_told
 from bascule.workorders import OrderState, WorkOrder, in_words
 
 RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
+CHAIN_KINDS = (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED, EntryKind.NOTE)
+"""What the chain of a whole wave tells of why it stands."""
+DOOR_KINDS = (EntryKind.PROOF, EntryKind.NOTE)
+"""What tells, at the steps of `DOOR`, that users went out or came in."""
+DOOR = (LOCK_OUT, REOPEN)
 
 NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
     Lifecycle.PLANNED: "run the wave",
@@ -65,10 +73,12 @@ class CabinetStatus:
     """Since when it stands as it does."""
     slow: str | None
     """For a cabinet at work: how it compares, where it takes longer than 95 in 100 of its size."""
+    locked_out_since: datetime | None
+    """Since when its users are, or may be, kept out."""
 
     def as_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {name: _instant(plain[name]) for name in ("started_at", "ended_at", "since")}
+        return plain | {name: _instant(plain[name]) for name in ("started_at", "ended_at", "since", "locked_out_since")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +95,14 @@ class Seen:
     """By code: the place in its chain at which something was last said of its work orders."""
     dossiers: Mapping[str, int | None]
     """By code, of those at work."""
+    begun: Mapping[str, str] = field(default_factory=dict)
+    """By code, of those a run took up and did not let go of: the step that was begun last."""
+    door: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    """By code: its entries of DOOR_KINDS at the steps of DOOR, in the order written."""
+    held: Mapping[str, datetime] = field(default_factory=dict)
+    """By code: since when the ledger holds a lock-out that nobody has let go."""
+    chain: Sequence[Entry] = ()
+    """The wave's own entries, of CHAIN_KINDS at least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +112,8 @@ class WaveStatus:
     wave: str
     planned: int
     cabinets: tuple[CabinetStatus, ...]
+    halts: tuple[str, ...] = ()
+    """Why its last run started no more, and what it took upon itself, a sentence each."""
 
     def __post_init__(self) -> None:
         if self.planned != sum(self.outcomes.values()) or self.planned != len({c.code for c in self.cabinets}):
@@ -111,12 +131,20 @@ class WaveStatus:
     def grade(self) -> Outcome:
         return grade(self.outcomes)
 
+    @property
+    def locked_out(self) -> list[CabinetStatus]:
+        """Whose users are kept out now, the longest first."""
+        out = [(cabinet.locked_out_since, cabinet) for cabinet in self.cabinets if cabinet.locked_out_since]
+        return [cabinet for _, cabinet in sorted(out, key=lambda pair: (pair[0], pair[1].code))]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "wave": self.wave,
             "planned": self.planned,
             "grade": self.grade.value,
             "outcomes": {outcome.value: count for outcome, count in self.outcomes.items()},
+            "locked_out": [cabinet.code for cabinet in self.locked_out],
+            "halts": list(self.halts),
             "cabinets": [cabinet.as_json() for cabinet in self.cabinets],
         }
 
@@ -129,14 +157,20 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         raise no_such_wave(wave, ledger.waves())
     at_work = ledger.at_work() & runs.keys()
     waits = any(of_one[-1].lifecycle is Lifecycle.WAITING for of_one in runs.values())
-    proofs = ledger.histories(sorted(at_work), [EntryKind.PROOF])
+    taken_up = sorted(at_work | {code for code, of_one in runs.items() if of_one[-1].kind is EntryKind.BEGAN})
+    under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
+    unsettled = any(of_one[-1].kind is not EntryKind.PLANNED and is_unsettled(of_one[-1]) for of_one in runs.values())
     seen = Seen(
         now=now,
         runs=runs,
         at_work=at_work,
         orders={order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waits else {},
         last_words=ledger.last_words() if waits else {},
-        dossiers={code: dossiers_told(told) for code, told in proofs.items()},
+        dossiers={code: dossiers_told(told) for code, told in under_way.items()},
+        begun={code: step for code, told in under_way.items() if (step := last_begun(told))},
+        door=_by_code(ledger.of_wave(wave, DOOR_KINDS, steps=DOOR)) if unsettled else {},
+        held={out.cabinet: out.since for out in ledger.lock_outs(now)},
+        chain=ledger.histories([f"@{wave}"], CHAIN_KINDS)[f"@{wave}"],
     )
     return status_in(wave, seen, sizes or Sizes())
 
@@ -150,11 +184,35 @@ def runs_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     return runs
 
 
+def last_begun(history: Sequence[Entry]) -> str | None:
+    """The step of the last act that was announced."""
+    return next((entry.step for entry in reversed(history) if entry.kind is EntryKind.INTENT), None)
+
+
 def status_in(wave: str, seen: Seen, sizes: Sizes) -> WaveStatus:
     """The same, of what was read. Raises DoesNotAddUp."""
     usual = _usual(seen.runs, sizes)
     cabinets = tuple(_cabinet(code, seen, sizes, usual) for code in sorted(seen.runs))
-    return WaveStatus(wave=wave, planned=len(seen.runs), cabinets=cabinets)
+    return WaveStatus(wave=wave, planned=len(seen.runs), cabinets=cabinets, halts=why_it_halts(seen.chain, wave))
+
+
+def locked_out_in_words(status: WaveStatus, named: int = 10) -> tuple[str, ...]:
+    """The first thing to be read, and what lets users in; nothing where nobody is kept out."""
+    out = status.locked_out
+    if not out:
+        return ()
+    assert out[0].locked_out_since is not None
+    codes = ", ".join(cabinet.code for cabinet in out[:named]) + (
+        f" and {len(out) - named} more" if out[named:] else ""
+    )
+    since = f"{out[0].locked_out_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    headline = f"USERS LOCKED OUT since {since} ({len(out)} cabinet{'s' if len(out) > 1 else ''}: {codes})"
+    if all(cabinet.lifecycle is Lifecycle.RUNNING for cabinet in out):
+        return (headline, "A run is at work on them and lets them in.")
+    lets_in = (
+        f"Let in by: bascule rerun --wave {shlex.quote(status.wave)}, which goes on; or bascule reap, which only looks"
+    )
+    return (headline, f"{lets_in}; by hand: bascule unlock CODE --because TEXT --by NAME")
 
 
 def known_wave(ledger: Ledger, wave: str) -> None:
@@ -215,6 +273,9 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
     last = runs[-1] if runs else planned
     lifecycle, outcome = last.lifecycle or Lifecycle.PLANNED, last.outcome or Outcome.NONE
     reason = last.reason
+    step = last.step
+    if last.kind is EntryKind.BEGAN:
+        step = seen.begun.get(code)
     if last.kind is EntryKind.BEGAN and code not in seen.at_work:
         lifecycle, reason = Lifecycle.PAUSED, "its run ended without a word: killed, or the machine went down"
     if planned.evidence.get("excluded") and planned.seq >= last.seq:
@@ -225,7 +286,7 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         code=code,
         lifecycle=lifecycle,
         outcome=outcome,
-        step=last.step,
+        step=step,
         reason=reason or None,
         error_class=last.error_class.value if last.error_class else None,
         error_signature=last.error_signature,
@@ -236,11 +297,48 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         ended_at=last.at if last.kind is EntryKind.ENDED else None,
         since=last.at,
         slow=None,
+        locked_out_since=None if outcome in DONE else _locked_out_since(code, seen),
     )
     if lifecycle is Lifecycle.RUNNING:
         size = sizes.of(seen.dossiers.get(code))
         return replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
-    return _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
+    cabinet = _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
+    return _at_the_door(cabinet, last, seen.door.get(code, ()))
+
+
+def is_unsettled(last: Entry) -> bool:
+    """Taken up, and not known to have ended well."""
+    return last.outcome not in DONE
+
+
+def _locked_out_since(code: str, seen: Seen) -> datetime | None:
+    """As the ledger holds it; where a person locked out, since that was proven."""
+    since = None
+    for entry in seen.door.get(code, ()):
+        if entry.kind is EntryKind.PROOF:
+            since = (since or entry.at) if entry.step == LOCK_OUT else None
+    return seen.held.get(code, since)
+
+
+def _at_the_door(cabinet: CabinetStatus, last: Entry, door: Sequence[Entry]) -> CabinetStatus:
+    """What lets users in that are out; or that they were let in since the run that left them."""
+    if cabinet.lifecycle is Lifecycle.WAITING:
+        return cabinet
+    if cabinet.locked_out_since is not None:
+        if cabinet.outcome is Outcome.UNKNOWN and "is running" in (cabinet.reason or "").replace("still ", ""):
+            return replace(cabinet, next_action="run again soon: users are let in when it ends")
+        return replace(cabinet, next_action=f"users are locked out: run again, or bascule unlock {cabinet.code}")
+    since = [entry for entry in door if entry.seq > last.seq and entry.step == REOPEN]
+    back = next((entry for entry in since if entry.kind is EntryKind.PROOF), None)
+    if back is None:
+        return cabinet
+    unlocked = next((entry for entry in since if entry.evidence.get("unlock")), None)
+    by = f" by {unlocked.who}: {unlocked.reason}" if unlocked is not None else ""
+    return replace(
+        cabinet,
+        reason=f"users were let in at {back.at.astimezone(UTC):%Y-%m-%d %H:%M} UTC{by}",
+        next_action="run again: it carries on",
+    )
 
 
 def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> CabinetStatus:
@@ -254,6 +352,13 @@ def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> Cabin
     if has_news:
         return replace(cabinet, reason="its work order was answered", next_action="run again: it carries on")
     return cabinet
+
+
+def _by_code(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
+    found: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        found[entry.cabinet].append(entry)
+    return found
 
 
 def _usual(runs: Mapping[str, Sequence[Entry]], sizes: Sizes) -> dict[str, float]:

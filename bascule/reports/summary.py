@@ -11,7 +11,7 @@ import pandas as pd
 
 from bascule.model import Outcome
 from bascule.reports.account import Account
-from bascule.reports.status import WaveStatus, needing_somebody, word_of
+from bascule.reports.status import WaveStatus, locked_out_in_words, needing_somebody, word_of
 from bascule.waves.choosing import DONE
 
 SHOWN = 50
@@ -21,7 +21,10 @@ SHOWN = 50
 def summary(account: Account) -> str:
     """Markdown."""
     status = account.status
-    lines = [f"# Wave {_plain(status.wave)}", "", *_totals(status, account.run)]
+    lines = [f"# Wave {_plain(status.wave)}", ""]
+    for said in (*locked_out_in_words(status), *status.halts):
+        lines += [f"**{_plain(said)}**", ""]
+    lines += _totals(status, account.run)
     needing = needing_somebody(status)
     if needing:
         rows = [[c.code, word_of(c), c.step or "", c.reason or "", c.next_action or ""] for c in needing]
@@ -35,6 +38,8 @@ def summary(account: Account) -> str:
     lines += _section("Users were locked out longest", ["cabinet", "minutes", "let in by"], out, "report.xlsx")
     durations = account.durations.round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
     lines += _section("Seconds a step took", ["step", "P50", "P90", "cabinets"], _rows(durations), "steps.csv")
+    runs = account.runs[["began_at", "ended_at", "who", "because", "plan"]]
+    lines += _section("Runs", ["began", "ended", "who", "why", "plan"], _rows(runs), "report.json")
     return "\n".join(lines) + "\n"
 
 

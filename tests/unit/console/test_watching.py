@@ -15,7 +15,7 @@ from bascule.ledger import Ledger
 from bascule.model import Outcome
 from console.sandbox_process import SandboxNotStarted, start_sandbox
 from tests.unit.console.conftest import Bascule
-from tests.unit.reports.histories import began, blocked, ended, ok, planned, write
+from tests.unit.reports.histories import began, blocked, ended, ok, planned, proved, write
 
 
 @pytest.fixture
@@ -42,6 +42,17 @@ def test_status_for_programs_is_what_the_interface_promises(bascule: Bascule) ->
     assert {"wave", "planned", "grade", "outcomes", "cabinets"} <= set(status)
     assert status["planned"] == sum(status["outcomes"].values()) == 3
     assert [cabinet["outcome"] for cabinet in status["cabinets"]] == ["ok", "blocked", "none"]
+
+
+def test_users_who_are_locked_out_are_the_first_thing_told(bascule: Bascule, tmp_path: Path) -> None:
+    (tmp_path / ".bascule").mkdir()
+    with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
+        write(ledger, planned("C0001"), began("C0001"), proved("C0001", "lock-out"))
+    told = bascule("status", "--wave", "pilot")
+    assert told.out.startswith("USERS LOCKED OUT since")
+    assert "bascule unlock CODE" in told.out.splitlines()[1]
+    (tells,) = json.loads(bascule("status", "--wave", "pilot", "--json").out)["cabinets"]
+    assert tells["locked_out_since"]
 
 
 def test_what_a_system_said_is_never_read_as_markup(bascule: Bascule, tmp_path: Path) -> None:

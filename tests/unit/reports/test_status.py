@@ -6,6 +6,7 @@ import asyncio
 import json
 import tempfile
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
-from bascule.ledger import EntryKind, Ledger
+from bascule.ledger import EntryKind, Ledger, this_process
 from bascule.model import Lifecycle, Outcome
 from bascule.reports import CabinetStatus, DoesNotAddUp, NoSuchWave, WaveStatus, status_of, wave_table
-from tests.unit.reports.histories import History, began, blocked, ended, line, ok, planned, take_up, write
+from bascule.reports.status import locked_out_in_words
+from tests.unit.reports.histories import (
+    History,
+    acted,
+    began,
+    blocked,
+    ended,
+    line,
+    ok,
+    planned,
+    proved,
+    take_up,
+    write,
+)
 
 
 def test_three_cabinets_are_told_as_the_interface_promises(ledger: Ledger) -> None:
@@ -32,7 +46,7 @@ def test_three_cabinets_are_told_as_the_interface_promises(ledger: Ledger) -> No
     assert (
         list(done)
         == (
-            "code lifecycle outcome step reason error_class error_signature next_action owner attempts started_at ended_at since slow"
+            "code lifecycle outcome step reason error_class error_signature next_action owner attempts started_at ended_at since slow locked_out_since"
         ).split()
     )
     assert (done["lifecycle"], done["outcome"], done["step"], done["reason"]) == ("ended", "ok", None, None)
@@ -191,7 +205,7 @@ def test_the_number_of_queries_does_not_grow_with_the_wave(ledger: Ledger) -> No
         status_of(ledger, "pilot")
     finally:
         event.remove(Engine, "before_cursor_execute", note)
-    assert len([statement for statement in sent if statement.startswith("SELECT")]) == 2
+    assert len([statement for statement in sent if statement.startswith("SELECT")]) == 4
 
 
 def test_a_run_that_wrote_nothing_of_a_cabinet_changes_nothing(ledger: Ledger) -> None:
@@ -202,3 +216,90 @@ def test_a_run_that_wrote_nothing_of_a_cabinet_changes_nothing(ledger: Ledger) -
     )
     assert status_of(ledger, "pilot") == before
     assert isinstance(before.cabinets[0], CabinetStatus)
+
+
+def lock_out(ledger: Ledger, code: str) -> None:
+    """As a run does before it locks out, in the ledger's own rows."""
+
+    async def hold() -> None:
+        now = datetime.now(UTC)
+        fence = await ledger.take_lease(code, this_process(), now)
+        await ledger.hold_lock_out(code, this_process(), fence, now, now + timedelta(hours=4))
+        ledger.let_go(code, fence, now)
+        await ledger.settle()
+
+    asyncio.run(hold())
+
+
+def test_a_run_killed_in_the_lock_out_is_told_with_its_step_and_the_users_who_wait(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"), began("C0001"), acted("C0001", "lock-out"), ok("C0002"))
+    lock_out(ledger, "C0001")
+    status = status_of(ledger, "pilot")
+    killed, fine = status.cabinets
+    assert killed.step == "lock-out"
+    assert killed.locked_out_since is not None
+    assert killed.next_action
+    assert "bascule unlock C0001" in killed.next_action
+    assert fine.locked_out_since is None
+    headline, lets_in = locked_out_in_words(status)
+    assert headline.startswith("USERS LOCKED OUT since")
+    assert headline.endswith("(1 cabinet: C0001)")
+    assert all(words in lets_in for words in ("bascule rerun --wave pilot", "bascule reap", "bascule unlock"))
+    assert status.as_json()["locked_out"] == ["C0001"]
+
+
+def test_where_users_are_back_nobody_is_told_to_be_locked_out(ledger: Ledger) -> None:
+    out = [*began("C0001"), *proved("C0001", "lock-out"), *proved("C0001", "reopen"), *ended("C0001", Outcome.FAILED)]
+    write(ledger, planned("C0001"), out)
+    status = status_of(ledger, "pilot")
+    assert (status.locked_out, locked_out_in_words(status)) == ([], ())
+
+
+def test_a_synchronisation_left_running_is_no_riddle_and_an_unlock_shows(ledger: Ledger) -> None:
+    runs = "synchronise is still running; the next run resumes watching it"
+    left = ended("C0001", Outcome.UNKNOWN, step="synchronise", reason=runs)
+    write(ledger, planned("C0001"), began("C0001"), proved("C0001", "lock-out"), left)
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert cabinet.next_action == "run again soon: users are let in when it ends"
+    note = line("C0001", EntryKind.NOTE, who="anne", step="reopen", reason="closed by hand", evidence={"unlock": True})
+    asyncio.run(ledger.record(note, *proved("C0001", "reopen")))
+    (cabinet,) = status_of(ledger, "pilot").cabinets
+    assert cabinet.locked_out_since is None
+    assert cabinet.reason
+    assert cabinet.reason.endswith("by anne: closed by hand")
+    assert cabinet.next_action == "run again: it carries on"
+
+
+def noted(governs: str, **evidence: object) -> History:
+    return [line("@pilot", EntryKind.NOTE, run="R1", evidence={"governs": governs, **evidence})]
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        (noted("Trip", rule="failures", why="3 cabinets failed", common=["3 with site LYON"]), "3 with site LYON"),
+        (noted("StageHeld", why="stage 1 failed"), "bascule rerun --wave pilot --only not-started --because TEXT"),
+        (noted("WindowClosed", why="the window is closed", opens="2026-12-02T19:00:00+00:00"), "2026-12-02 19:00 UTC"),
+        (noted("Told", why="anne told the wave to pause", word="pause"), "bascule resume --wave pilot"),
+        (noted("Told", why="anne told the wave to stop", word="stop"), "bascule rerun --wave pilot"),
+    ],
+)
+def test_why_the_last_run_started_no_more_is_told_with_what_goes_on(ledger: Ledger, told: History, says: str) -> None:
+    write(ledger, planned("C0001"), told)
+    [why] = status_of(ledger, "pilot").halts
+    assert says in why
+    assert told[0].evidence["why"] in why
+
+
+def test_a_new_run_forgets_why_the_one_before_it_stopped(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), noted("StageHeld", why="stage 1 failed"))
+    write(ledger, run="R2")
+    assert status_of(ledger, "pilot").halts == ()
+
+
+def test_a_run_at_any_hour_says_so_and_why(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"))
+    began_at = line("@pilot", EntryKind.RUN_BEGAN, run="R2", reason="Sage asked for it", evidence={"any_hour": True})
+    asyncio.run(ledger.record(began_at))
+    [why] = status_of(ledger, "pilot").halts
+    assert "Sage asked for it" in why

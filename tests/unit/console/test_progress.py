@@ -1,0 +1,29 @@
+"""What is told when a run has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bascule.ledger import Ledger
+from bascule.model import Outcome
+from bascule.reports import status_of
+from console.progress import what_goes_on
+from tests.unit.reports.histories import began, ended, ok, planned, proved, write
+
+
+def test_a_stop_names_whose_users_stay_locked_out(tmp_path: Path) -> None:
+    left = ended("C0001", Outcome.UNKNOWN, step="synchronise", reason="synchronise is still running")
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        write(
+            ledger, planned("C0001"), planned("C0002"), began("C0001"), proved("C0001", "lock-out"), left, ok("C0002")
+        )
+        told = what_goes_on(status_of(ledger, "pilot"))
+    assert "the users of 1 cabinet stay locked out" in told
+    assert "C0001" in told
+    assert "bascule rerun --wave pilot" in told
+
+
+def test_a_stop_that_left_nobody_out_says_so(tmp_path: Path) -> None:
+    with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
+        write(ledger, planned("C0001"), ok("C0001"))
+        assert "nobody is locked out" in what_goes_on(status_of(ledger, "pilot"))
