@@ -62,6 +62,7 @@ COLOURS: dict[str, dict[str, str]] = {
     "level": {"block": BAD, "reservation": POOR},
 }
 HEADER = {"bold": True, "font_color": "#FFFFFF", "bg_color": "#24405C", "text_wrap": True, "valign": "vcenter"}
+HEADER_HEIGHT = 32
 BAR = "#7FA7CF"
 
 
@@ -344,6 +345,7 @@ class _Pen:
             page.write_string(
                 6, 0, word("workbook.front.open"), self._book.add_format({"bold": True, "color": "#A03020"})
             )
+        page.set_row(8, HEADER_HEIGHT)
         for place, name in enumerate(("figure", "value", "counted", "agrees")):
             page.write_string(8, place, word(f"workbook.front.{name}"), self._header)
         agrees, differs = word("workbook.front.yes"), word("workbook.front.no")
@@ -362,7 +364,7 @@ class _Pen:
         page.write_string(last + 2, 0, word("workbook.front.utc"), text)
 
     def _set_up(self, page: Worksheet, headings: Sequence[tuple[str, int]]) -> None:
-        page.set_row(0, 32)
+        page.set_row(0, HEADER_HEIGHT)
         for place, (heading, width) in enumerate(headings):
             page.set_column(place, place, width)
             page.write_string(0, place, heading, self._header)
