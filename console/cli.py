@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Moves accounting firms from Sage Génération Experts to Sage for Accountants, in waves, and proves it.",
     epilog="Exit codes: 0 all ok · 1 a defect in Bascule · 2 usage or invalid input · 3 some ok with reservations · "
-    "4 some failed, unknown, partial or blocked · 5 some waiting · 6 breaker, drain or stop · 7 window · 130 Ctrl-C.",
+    "4 some failed, unknown, partial or blocked · 5 some waiting · 6 stopped before its end: breaker, ramp held, requires unmet, drain or stop · 7 window · 130 Ctrl-C.",
 )
 app.add_typer(inventory.app, name="inventory")
 app.add_typer(sandbox.app, name="sandbox")

@@ -200,11 +200,21 @@ def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: 
         for told in prepared.told:
             say(f"warning: {told}")
         if not prepared.cabinets:
-            say(f"Wave {prepared.wave}: nothing to do, every cabinet that the selection names is done.")
+            say(f"Wave {prepared.wave}: nothing to do, {why_nothing(asked)}.")
             return 0
         if dry_run:
             return asyncio.run(_foresee(prepared, settings, ledger, as_json=as_json))
     return _run_flow(asked, settings, environment, as_json=as_json)
+
+
+def why_nothing(asked: Asked) -> str:
+    """Why a selection names no cabinet."""
+    if asked.classes:
+        among = f" among those that are {', '.join(asked.only)}" if asked.only else ""
+        return f"no cabinet has an error of class {' or '.join(asked.classes)}{among}"
+    if asked.only:
+        return f"no cabinet is {' or '.join(asked.only)}"
+    return "every cabinet that the selection names is done"
 
 
 async def _foresee(prepared: Prepared, settings: Settings, ledger: Ledger, *, as_json: bool) -> int:

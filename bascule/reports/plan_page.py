@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -31,13 +31,18 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"- **{len(writes) - asked} writes** would be sent, **{asked}** asked of people"
     has_breaker = "breaker" in plan.settings
     until = (
-        " before the breaker has stopped the wave, those in flight included" if has_breaker else ": there is no breaker"
+        " in one run before the breaker has stopped it, those in flight included; a re-run counts anew"
+        if has_breaker
+        else ": there is no breaker"
     )
     yield f"- **At most {plan.may_fail}** may fail{until}"
     yield f"- **Estimated**: begins {_at(estimate.begins)}, ends {_at(estimate.ends)}; {_at(estimate.ends_if_slow)} if everything is slow (P90); in UTC"
     yield f"- **Does not fit its hours**: {late or 'none'}"
     if plan.settings:
-        yield f"- **Settings of the wave**: `{json.dumps(plan.settings, ensure_ascii=False)}`"
+        yield ""
+        yield "| setting of the wave | value |"
+        yield "| --- | --- |"
+        yield from (f"| {name} | {_setting(value)} |" for name, value in sorted(plan.settings.items()))
     if plan.not_known:
         yield ""
         yield "The estimate is one. Not known:"
@@ -54,6 +59,15 @@ def _head(plan: Plan) -> Iterator[str]:
     yield ""
     yield "Signed: ______________________  Signed: ______________________"
     yield ""
+
+
+def _setting(value: Any) -> str:
+    """As people say it: no braces, no quotes."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_setting(of_it)}" for name, of_it in value.items() if of_it is not None)
+    if isinstance(value, list):
+        return "; ".join(_setting(one) for one in value)
+    return str(value).replace("|", r"\|")
 
 
 def _overview(plan: Plan) -> Iterator[str]:

@@ -91,7 +91,10 @@ def test_the_plan_and_its_page_tell_nobody_who_is_meant(bascule: Bascule, tmp_pa
 def test_the_page_says_order_hours_bound_and_what_is_not_known(bascule: Bascule) -> None:
     page = bascule(*PLAN).out
     assert "# Plan of wave pilot" in page
-    assert "**At most 4** may fail before the breaker" in page
+    assert "**At most 4** may fail in one run before the breaker" in page
+    assert "a re-run counts anew" in page
+    assert "| setting of the wave | value |" in page
+    assert "{" not in page[page.index("| setting of") : page.index("`bascule apply`")]
     assert "no past wave tells enough" in page
     assert "`synchronise`" in page
     assert page.index("| 1 | C0003 | 1 |") < page.index("| 2 | C0001 | 2 |")
