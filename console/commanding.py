@@ -82,7 +82,7 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
             (wave,) = at_work
         if wave is None:
             told = f"{len(at_work)} waves are at work: {', '.join(at_work)}" if at_work else "No wave is at work"
-            raise BasculeError(told, remedy="say which with --wave; see: bascule status --wave W")
+            raise BasculeError(told, remedy="say which with --wave; the waves there are: bascule status")
         known_wave(ledger, wave)
         if wave not in at_work:
             raise BasculeError(

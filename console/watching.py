@@ -12,6 +12,7 @@ from console.telling import masked, print_json, say_where
 
 if TYPE_CHECKING:
     from bascule.inventory import Inventory
+    from bascule.reports import WaveStatus
     from config.settings import Settings
 
 Environment = Annotated[
@@ -30,8 +31,14 @@ def register(app: typer.Typer) -> None:
     app.add_typer(ledger_app, name="ledger")
 
 
-def status(wave: Wave, json: Json = False, environment: Environment = None) -> None:
-    """Show where a wave stands: who needs somebody, why, and what to do next.
+def status(
+    wave: Annotated[
+        str | None, typer.Option("--wave", "-w", help="As the ledger knows it; left out: every wave, a line each.")
+    ] = None,
+    json: Json = False,
+    environment: Environment = None,
+) -> None:
+    """Show where a wave stands: who needs somebody, why, and what to do next. Without --wave: which waves there are.
 
     Example: bascule status --wave pilot --json
     """
@@ -46,6 +53,9 @@ def status(wave: Wave, json: Json = False, environment: Environment = None) -> N
     settings = read_settings(environment)
     say_where(settings)
     with open_ledger(settings, read_only=True) as ledger:
+        if wave is None:
+            _tell_waves([status_of(ledger, name, settings.expected.sizes) for name in ledger.waves()], as_json=json)
+            return
         found = status_of(ledger, wave, settings.expected.sizes)
     if json:
         print_json(found.as_json())
@@ -54,6 +64,25 @@ def status(wave: Wave, json: Json = False, environment: Environment = None) -> N
         for said in (*locked_out_in_words(found), *found.halts):
             out.print(said, highlight=False, markup=False, soft_wrap=True)
         out.print(wave_in_words(found))
+
+
+def _tell_waves(found: list[WaveStatus], *, as_json: bool) -> None:
+    """A line each, and what is graver than any line: users who are locked out."""
+    from bascule.reports.status import locked_out_in_words
+
+    if as_json:
+        counted = ("wave", "planned", "grade", "outcomes", "locked_out", "halts")
+        print_json([{name: told for name, told in one.as_json().items() if name in counted} for one in found])
+        return
+    if not found:
+        typer.echo("This ledger holds no wave yet: bascule run --inventory FILE")
+    for one in found:
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
+        typer.echo(f"{one.wave}: {one.planned} planned ({outcomes}); grade {one.grade}")
+        for said in locked_out_in_words(one)[:1]:
+            typer.echo(f"  {said}")
+    if found:
+        typer.echo("One of them: bascule status --wave W")
 
 
 def report(

@@ -44,6 +44,19 @@ def test_status_for_programs_is_what_the_interface_promises(bascule: Bascule) ->
     assert [cabinet["outcome"] for cabinet in status["cabinets"]] == ["ok", "blocked", "none"]
 
 
+def test_status_without_a_wave_lists_the_waves_a_line_each(bascule: Bascule, tmp_path: Path) -> None:
+    (tmp_path / ".bascule").mkdir()
+    with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
+        write(ledger, planned("C0001"), ok("C0001"))
+        write(ledger, planned("C0002"), blocked("C0002"), planned("C0003"), wave="second", run="R2")
+    told = bascule("status")
+    assert told.code == 0
+    assert "pilot: 1 planned (1 ok); grade ok" in told.out
+    assert "second: 2 planned (1 blocked, 1 none); grade blocked" in told.out
+    waves = json.loads(bascule("status", "--json").out)
+    assert [(one["wave"], one["planned"]) for one in waves] == [("pilot", 1), ("second", 2)]
+
+
 def test_users_who_are_locked_out_are_the_first_thing_told(bascule: Bascule, tmp_path: Path) -> None:
     (tmp_path / ".bascule").mkdir()
     with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
