@@ -92,7 +92,8 @@ class Progress(Watch):
         if self.conducted is not None and (self.conducted.stop is not None or self.conducted.stopped):
             out.print(what_goes_on(status), highlight=False, markup=False, soft_wrap=True)
         out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
-        if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
+        says_how = self.conducted is not None and self.conducted.stop is not None
+        if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS) and not says_how:
             out.print(
                 f"Once mended or answered: bascule rerun --wave {status.wave}",
                 highlight=False,

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -307,7 +307,10 @@ class PlanDiff:
     would_do: tuple[tuple[str, str], ...]
 
     def __str__(self) -> str:
-        lines = [*map(str, self.stands_on), *(f"{what}: {how}" for what, how in self.would_do)]
+        alike: dict[str, list[str]] = {}
+        for what, how in self.would_do:
+            alike.setdefault(how, []).append(what)
+        lines = [*map(str, self.stands_on), *(f"{_some(what)}: {how}" for how, what in alike.items())]
         return "\n".join(lines) or "no difference"
 
     def as_json(self) -> dict[str, Any]:
@@ -315,6 +318,11 @@ class PlanDiff:
             "stands_on": [asdict(change) for change in self.stands_on],
             "would_do": [{"what": what, "how": how} for what, how in self.would_do],
         }
+
+
+def _some(codes: Sequence[str], named: int = 5) -> str:
+    """Those that change alike, on one line."""
+    return ", ".join(codes) if len(codes) <= named else f"{len(codes)} cabinets ({', '.join(codes[:named])} …)"
 
 
 def compare(old: Plan, new: Plan) -> PlanDiff:

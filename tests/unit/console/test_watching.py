@@ -57,6 +57,18 @@ def test_status_without_a_wave_lists_the_waves_a_line_each(bascule: Bascule, tmp
     assert [(one["wave"], one["planned"]) for one in waves] == [("pilot", 1), ("second", 2)]
 
 
+def test_many_that_have_not_begun_do_not_bury_the_one_that_matters(bascule: Bascule, tmp_path: Path) -> None:
+    codes = [f"C{number:04}" for number in range(1, 22)]
+    (tmp_path / ".bascule").mkdir()
+    with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
+        write(ledger, *map(planned, codes), blocked("C0021"))
+    told = bascule("status", "--wave", "pilot").out
+    assert "20 not begun" in told
+    assert "C0021" in told
+    assert "C0015" not in told
+    assert told.splitlines()[0] == "Wave pilot: 21 of 21 accounted for (20 planned, 1 blocked); grade blocked"
+
+
 def test_users_who_are_locked_out_are_the_first_thing_told(bascule: Bascule, tmp_path: Path) -> None:
     (tmp_path / ".bascule").mkdir()
     with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:

@@ -15,6 +15,7 @@ from bascule.waves.plan import (
     AskedFor,
     Estimate,
     Plan,
+    PlanDiff,
     PlanEdited,
     PlanOfAnotherLedger,
     PlanOutdated,
@@ -164,6 +165,12 @@ def test_a_ledger_that_had_seen_no_run_may_have_been_used_since() -> None:
     unused = plan(ledger=of_ledger(HERE, None))
     require_same_ledger(unused, HERE, None)
     require_same_ledger(unused, HERE, FIRST)
+
+
+def test_what_many_cabinets_change_alike_is_one_line_of_a_comparison() -> None:
+    codes = [f"C{number:04}" for number in range(1, 8)]
+    told = str(PlanDiff((), tuple((code, "proven since: backup") for code in codes)))
+    assert told == "7 cabinets (C0001, C0002, C0003, C0004, C0005 …): proven since: backup"
 
 
 def test_two_plans_differ_in_what_they_stand_on_and_in_what_they_would_do() -> None:
