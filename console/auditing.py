@@ -87,7 +87,8 @@ def verify(
     selection = _selection(url, wave, cabinet, anchor)
     audited = audit(url, selection, anchor=anchor, inventory_digest=lambda content: from_plain(content).digest)
     files, of_files = files_in(against) if against is not None else (0, ())
-    flaws = (*audited.flaws, *of_files)
+    seals, of_seals = _seals(url, against, audited.flaws) if against is not None else (0, ())
+    flaws = (*audited.flaws, *of_files, *of_seals)
     if json:
         print_json(
             {
@@ -98,12 +99,13 @@ def verify(
                 "inventories": audited.inventories,
                 "anchored": len(anchor),
                 "files": files,
+                "seals": seals,
                 "broken": [asdict(flaw) for flaw in flaws],
                 "not_kept": list(audited.not_kept),
             }
         )
     else:
-        _tell(audited, flaws, heads=len(anchor), files=files, against=against)
+        _tell(audited, flaws, heads=len(anchor), files=files, seals=seals, against=against)
     raise typer.Exit(Exit.NOT_OK if flaws else Exit.OK)
 
 
@@ -224,10 +226,18 @@ def _instant(text: str) -> datetime:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def _seals(url: str, folder: Path, flaws: Iterable[Flaw]) -> tuple[int, tuple[Flaw, ...]]:
+    from bascule.ledger import Ledger
+    from bascule.reports.seals import broken_seals
+
+    with Ledger(url, read_only=True) as ledger:
+        return broken_seals(ledger, folder, but={flaw.of for flaw in flaws})
+
+
 # What is told
 
 
-def _tell(audited: Audited, flaws: Sequence[Flaw], *, heads: int, files: int, against: Path | None) -> None:
+def _tell(audited: Audited, flaws: Sequence[Flaw], *, heads: int, files: int, seals: int, against: Path | None) -> None:
     for flaw in flaws:
         typer.echo(f"BROKEN {_place(flaw)}: {_printable(flaw.says)}")
     for one in audited.not_kept:
@@ -235,7 +245,7 @@ def _tell(audited: Audited, flaws: Sequence[Flaw], *, heads: int, files: int, ag
     looked = (
         f"{audited.chains} chains, {audited.entries} entries, {audited.lists} lists, {audited.inventories} inventories"
     )
-    seen = f", against {heads} heads and {files} files of {against}" if against is not None else ""
+    seen = f", against {heads} heads, {files} files and {seals} seals of {against}" if against is not None else ""
     typer.echo(f"{'Intact' if not flaws else f'{len(flaws)} broken'}: {looked}{seen}.")
     if against is None:
         say("What was cut off at the end of a chain shows only against a run folder: --against FOLDER")

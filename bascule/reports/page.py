@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import groupby
@@ -30,6 +29,7 @@ from bascule.reports.language import Language, language_named
 from bascule.reports.status import CabinetStatus, needing_somebody, word_of
 from bascule.reports.summary import rerun_command
 from bascule.reports.times import SPENT
+from bascule.reports.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
 SHOWN = 200
@@ -43,11 +43,6 @@ AT_WORK = "underway"
 STATES = (*State, AT_WORK)
 OF_THE_SCRIPT = ("grid", "outcome", "lifecycle", "state", "step", "spent", "size", "class", "listed")
 """The tables of words that the script asks for."""
-
-UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
-"""Control characters, and those that turn the direction of what stands around them: a name must not rewrite its line."""
 
 
 def html_page(account: Account, language: str) -> bytes:
@@ -69,8 +64,8 @@ def html_page(account: Account, language: str) -> bytes:
         word=said.word,
         style=Markup(style),  # noqa: S704  # our own files
         script=Markup(script),  # noqa: S704
-        policy=_policy(style, script),
-        grid=_in_script(grid_of(account, said)),
+        policy=policy(style, script),
+        grid=in_script(grid_of(account, said)),
         charts=charts_of(account, said),
         needing=needing_somebody(account.status),
         word_for=lambda cabinet: _word_for(cabinet, said),
@@ -207,18 +202,19 @@ def _shown(value: Any) -> Any:
     """Characters that nobody sees are seen."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return UNSEEN.sub(lambda unseen: f"⟨{ord(unseen.group()):04X}⟩", value)
+    return visible(value)
 
 
-def _in_script(told: Mapping[str, Any]) -> Markup:
+def in_script(told: Mapping[str, Any]) -> Markup:
     """JSON in which no text can end the element that holds it."""
     text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
 
 
-def _policy(style: str, script: str) -> str:
-    """What a browser lets this page do: show itself, and nothing more."""
-    return f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'; form-action 'none'"
+def policy(style: str, script: str | None = None) -> str:
+    """What a browser lets a page do: show itself, and nothing more."""
+    may_run = f" script-src {_source(script)};" if script is not None else ""
+    return f"default-src 'none'; style-src {_source(style)};{may_run} base-uri 'none'; form-action 'none'"
 
 
 def _source(text: str) -> str:

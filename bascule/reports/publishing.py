@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -31,6 +32,8 @@ from bascule.waves.sizes import Sizes
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What Excel takes for the beginning of a formula, or strips before it looks for one."""
 LONGEST_NAME = 80
+PDFS = 1_000
+"""Cabinets of a wave up to which every procès-verbal is set as a PDF too: 25 ms each. Of more, `bascule report --cabinet`."""
 FAILED = Accepted(bytes=20 * 1024**2, rows=20_000, endings=".csv", if_empty="Take it from the run folder again")
 """What is read of a failed.csv."""
 
@@ -62,7 +65,7 @@ def publish(
     folder = out / safe_name(wave) / safe_name(account.run)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        files = tuple(_write(folder / name, content) for name, content in _files(account, language))
+        files = tuple(_write(folder / name, content) for name, content in _files(ledger, account, language))
         sums = _write(folder / "SHA256SUMS", _sums(files, folder))
     except OSError as trouble:
         raise ReportNotWritten(
@@ -72,7 +75,7 @@ def publish(
     return Published(folder, (*files, sums), account)
 
 
-def _files(account: Account, language: str) -> Iterator[tuple[str, bytes]]:
+def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[str, bytes]]:
     """Made one after the other, so that no two large ones are in memory at once."""
     yield "cabinets.csv", as_csv(account.cabinets)
     yield "steps.csv", as_csv(account.steps)
@@ -82,10 +85,20 @@ def _files(account: Account, language: str) -> Iterator[tuple[str, bytes]]:
     yield "report.json", as_json(account.as_json())
     # matplotlib takes a second to import: only who writes a report waits for it.
     from bascule.reports.page import html_page
+    from bascule.reports.proces_verbal import proces_verbaux
+    from bascule.reports.seals import SEALS, name_of, seal_of, seals_file
 
     yield "report.html", html_page(account, language)
     yield "report.xlsx", workbook(account, language_named(language))
     yield "heads.json", as_json(_heads(account))
+    seals: dict[str, Mapping[str, Any]] = {}
+    pdfs = account.status.planned <= PDFS
+    for one in proces_verbaux(ledger, account.wave, [cabinet.code for cabinet in account.status.cabinets]):
+        seals[one.record.code] = seal_of(one)
+        yield name_of(one.record.code, "html"), one.page()
+        if pdfs:
+            yield name_of(one.record.code, "pdf"), one.pdf()
+    yield SEALS, as_json(seals_file(account.wave, seals, pdfs=pdfs))
 
 
 def read_failed(path: Path) -> tuple[str, ...]:

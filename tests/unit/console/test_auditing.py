@@ -16,7 +16,7 @@ import pytest
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Outcome
 from tests.unit.console.conftest import Bascule
-from tests.unit.reports.histories import blocked, line, ok, planned, write
+from tests.unit.reports.histories import blocked, from_the_beginning, line, ok, planned, write
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -24,6 +24,7 @@ DOCS = Path(__file__).parents[3] / "docs"
 @pytest.fixture
 def ledger_file(tmp_path: Path) -> Path:
     """A wave of two cabinets, one ok, one blocked; and another wave of one."""
+    from_the_beginning()
     (tmp_path / ".bascule").mkdir()
     path = tmp_path / ".bascule" / "ledger.db"
     with Ledger(f"sqlite:///{path}") as ledger:
@@ -104,7 +105,7 @@ def test_a_ledger_stands_against_the_run_folder_written_from_it(bascule: Bascule
     told = bascule("audit", "verify", "--against", str(run_folder))
     assert told.code == 0
     files = sum(path.is_file() for path in run_folder.rglob("*")) - 1
-    assert f"against 3 heads and {files} files of {run_folder}" in " ".join(told.out.split())
+    assert f"against 3 heads, {files} files and 2 seals of {run_folder}" in " ".join(told.out.split())
 
 
 @pytest.mark.parametrize(

@@ -66,10 +66,13 @@ def test_a_run_folder_holds_what_was_promised(ledger: Ledger, tmp_path: Path) ->
         "report.html",
         "report.xlsx",
         "heads.json",
+        *(f"proces-verbaux/{code}.{ending}" for code in ("C0001", "C0002") for ending in ("html", "pdf")),
+        "seals.json",
         "SHA256SUMS",
     ]
-    assert [path.name for path in published.files] == names
-    assert sorted(path.name for path in published.folder.iterdir()) == sorted(names)
+    there = [path.relative_to(published.folder).as_posix() for path in published.folder.rglob("*") if path.is_file()]
+    assert [path.relative_to(published.folder).as_posix() for path in published.files] == names
+    assert sorted(there) == sorted(names)
     cabinets = read(published.folder / "cabinets.csv")
     assert list(cabinets["outcome"]) == ["ok", "blocked", "none"]
     assert list(cabinets.columns) == list(published.status.as_json()["cabinets"][0])
@@ -201,7 +204,7 @@ def test_a_report_written_again_replaces_the_first(ledger: Ledger, tmp_path: Pat
     first = publish(ledger, "pilot", tmp_path)
     again = publish(ledger, "pilot", tmp_path)
     assert again.files == first.files
-    assert sorted(first.folder.iterdir()) == sorted(first.files)
+    assert sorted(path for path in first.folder.rglob("*") if path.is_file()) == sorted(first.files)
 
 
 def test_cells_that_excel_would_run_are_text(tmp_path: Path) -> None:
@@ -284,8 +287,10 @@ def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
         read_failed(tmp_path / "nothing.csv")
 
 
-def test_a_thousand_cabinets_are_published_within_seconds(ledger: Ledger, tmp_path: Path) -> None:
-    codes = [f"C{number:05}" for number in range(1_000)]
+def test_two_hundred_cabinets_are_published_within_seconds_proces_verbaux_and_all(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    codes = [f"C{number:05}" for number in range(200)]
     whole = [
         [*began(code), *(e for s in PROCEDURE for e in acted(code, s.name)), *ended(code, Outcome.OK)] for code in codes
     ]
@@ -293,4 +298,5 @@ def test_a_thousand_cabinets_are_published_within_seconds(ledger: Ledger, tmp_pa
     began_at = time.perf_counter()
     publish(ledger, "pilot", tmp_path)
     took = time.perf_counter() - began_at
-    assert took < 10, f"{took:.2f} s"
+    # 7 s on a machine of its own, of which 5 are 200 PDFs. 5,000 cabinets: benchmarks/folder.py.
+    assert took < 30, f"{took:.2f} s"

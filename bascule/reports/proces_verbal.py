@@ -1,0 +1,282 @@
+"""The procès-verbal of one cabinet: what was done, by whom, with which proof, as a page and as a PDF to sign.
+
+Both are made of one list of strings, in the cabinet's language and time zone. Names reach the PDF as data, never as markup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from bascule.inventory.stored import from_plain
+from bascule.ledger import Entry, EntryKind, Ledger
+from bascule.model import Cabinet, Outcome, State
+from bascule.reports.language import Language, language_named
+from bascule.reports.page import TEMPLATES, in_script, policy
+from bascule.reports.record import LISTED, Record, record_of
+from bascule.reports.visible import visible
+
+if TYPE_CHECKING:
+    import typst
+
+ARRIVED = (Outcome.OK, Outcome.OK_WITH_RESERVATIONS)
+ALREADY_TRUE, NOT_NEEDED = "already true", "nothing to do: the inventory names none"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcesVerbal:
+    """A record, and how it is shown: in the language and the zone of the cabinet's row."""
+
+    record: Record
+    row: Cabinet | None
+
+    @property
+    def language(self) -> Language:
+        return language_named(self.row.language if self.row is not None else "fr")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.row.timezone if self.row is not None else "Europe/Paris")
+
+    @property
+    def arrived(self) -> bool:
+        return self.record.outcome in ARRIVED
+
+    def page(self) -> bytes:
+        """HTML, whole in one file. The same record is the same bytes."""
+        style = (TEMPLATES / "proces_verbal.css").read_text(encoding="utf-8")
+        page = (
+            _environment()
+            .get_template("proces_verbal.html.j2")
+            .render(
+                told=view(self.record, self.language, self.zone),
+                language=self.language.code,
+                style=Markup(style),  # noqa: S704  # our own file
+                policy=policy(style),
+                record=in_script(asdict(self.record)),
+                seal=self.record.seal,
+                arrived=self.arrived,
+            )
+        )
+        return page.encode()
+
+    def pdf(self) -> bytes:
+        """PDF/A-2a, for archives and screen readers. The same record is the same bytes."""
+        assert self.record.ended_at is not None
+        told = view(self.record, self.language, self.zone)
+        data = {**told, "arrived": self.arrived, "language": self.language.code}
+        pdf = _typesetter().compile(
+            format="pdf",
+            sys_inputs={"told": json.dumps(data, ensure_ascii=False)},
+            pdf_standards="a-2a",
+            timestamp=datetime.fromisoformat(self.record.ended_at),
+        )
+        assert isinstance(pdf, bytes)
+        return pdf
+
+
+def proces_verbaux(ledger: Ledger, wave: str, codes: Sequence[str]) -> Iterator[ProcesVerbal]:
+    """Of each of these cabinets that the wave ended, by code; some hundred chains in memory at a time."""
+    rows = Rows(ledger)
+    for _, history in ledger.each_history(codes):
+        row = rows.of(history, wave)
+        record = record_of(history, wave, row)
+        if record is not None:
+            yield ProcesVerbal(record, row)
+
+
+class Rows:
+    """The inventory's rows as they were when a wave planned them. Each stored version is read once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._versions: dict[object, Mapping[str, Cabinet]] = {}
+
+    def of(self, history: Sequence[Entry], wave: str) -> Cabinet | None:
+        planned = [entry for entry in history if entry.kind is EntryKind.PLANNED and entry.wave == wave]
+        version = planned[-1].evidence.get("inventory") if planned else None
+        if version is None:
+            return None
+        if version not in self._versions:
+            stored = self._ledger.inventory(str(version))
+            cabinets = from_plain(stored.content).cabinets if stored is not None else ()
+            self._versions[version] = {cabinet.code: cabinet for cabinet in cabinets}
+        return self._versions[version].get(history[0].cabinet)
+
+
+def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
+    """Everything that the page and the PDF say, in their order; every string as it is shown."""
+    word = language.word
+
+    def when(text: str | None) -> str:
+        return language.instant(datetime.fromisoformat(text) if text else None, zone)
+
+    lost = record.reconciled is not None and any(
+        one[kind] for one in record.reconciled["compared"] for kind in ("missing", "extra", "different")
+    )
+    outs = record.locked_out_seconds
+    told = {
+        "title": word("pv.title"),
+        "cabinet": record.name,
+        "verdict": word(f"pv.verdict.{record.outcome}"),
+        "reason": record.reason if record.outcome not in ARRIVED else "",
+        "remedy": record.remedy if record.outcome not in ARRIVED else "",
+        "identity": [
+            [word("pv.code"), record.code],
+            [word("pv.siren"), _siren(record.siren)],
+            [word("pv.entity"), record.entity or "–"],
+            [word("pv.wave"), record.wave],
+            [word("pv.began"), when(record.began_at)],
+            [word("pv.ended"), when(record.ended_at)],
+            [word("pv.zone"), zone.key],
+            [word("pv.locked_out"), ", ".join(language.duration(seconds) for seconds in outs) or word("pv.never")],
+        ],
+        "steps_title": word("pv.steps"),
+        "steps_head": [word(f"pv.{name}") for name in ("step", "state", "at", "by", "proof")],
+        "steps": [
+            [
+                word(f"step.{one.step}"),
+                _state(one.state, one.reason, language),
+                when(one.at),
+                _people(one.run_by, one.done_by, one.approved_by, language),
+                one.proof or "–",
+            ]
+            for one in record.steps
+        ],
+        "compared_title": word("pv.compared"),
+        "compared_says": _compared_says(record, language, when, lost=lost),
+        "compared_head": [
+            word("pv.what"),
+            word("pv.source"),
+            word("pv.target"),
+            *(word(f"listed.{k}") for k in LISTED),
+        ],
+        "compared": [
+            [
+                _what(one, language),
+                *([word("pv.not_compared")] if one["not_compared"] else _counts(one, language)),
+            ]
+            for one in (record.reconciled or {"compared": []})["compared"]
+        ],
+        "which": list(_which(record, language)),
+        "drift": [
+            word(
+                "pv.drift",
+                at=when(one["at"]),
+                missing=language.number(one["missing"]),
+                extra=language.number(one["extra"]),
+                different=language.number(one["different"]),
+            )
+            for one in record.drift
+        ],
+        "drift_title": word("pv.drift_title"),
+        "reservations_title": word("pv.reservations"),
+        "reservations": [
+            [f"{one['rule']} · {word('level.' + one['level'])}", one["says"], one["remedy"]]
+            for one in record.reservations
+        ],
+        "reservations_none": word("pv.no_reservations"),
+        "troubles_title": word("pv.troubles"),
+        "troubles": [[when(one["at"]), word(f"step.{one['step']}"), one["reason"]] for one in record.troubles],
+        "decisions_title": word("pv.decisions"),
+        "decisions": [[when(one["at"]), one["who"], one["what"], one["because"]] for one in record.decisions],
+        "runs_title": word("pv.runs"),
+        "runs": [
+            [when(one["began"]), when(one["ended"]), one["who"] or "–", _run_word(one["outcome"], language)]
+            for one in record.runs
+        ],
+        "signatures": [word("pv.for_cabinet"), word("pv.for_operator")],
+        "signature_lines": [word("pv.sign_name"), word("pv.sign_date"), word("pv.sign_hand")],
+        "seal_title": word("pv.seal"),
+        "seal": record.seal,
+        "seal_says": word("pv.seal_says", seq=language.number(record.seq), wave=record.wave),
+        "head": record.head,
+        "head_title": word("pv.head"),
+        "ledger_words": word("pv.ledger_words"),
+        "page_of": word("pv.page_of"),
+    }
+    shown: dict[str, Any] = _visible(told)
+    return shown
+
+
+def _siren(siren: str | None) -> str:
+    return f"{siren[:3]} {siren[3:6]} {siren[6:]}" if siren else "–"
+
+
+def _state(state: State, reason: str, language: Language) -> str:
+    if state is State.DONE and reason in (ALREADY_TRUE, NOT_NEEDED):
+        return language.word("pv.already" if reason == ALREADY_TRUE else "pv.not_needed")
+    return language.word(f"state.{state}")
+
+
+def _people(run_by: str | None, done_by: str | None, approved_by: str | None, language: Language) -> str:
+    if done_by and approved_by:
+        return language.word("pv.done_and_approved", by=done_by, approver=approved_by)
+    if done_by:
+        return done_by
+    return language.word("pv.by_run", who=run_by) if run_by else "–"
+
+
+def _compared_says(record: Record, language: Language, when: Any, *, lost: bool) -> str:
+    if record.reconciled is None:
+        return language.word("pv.never_compared")
+    return language.word("pv.not_same" if lost else "pv.same", at=when(record.reconciled["at"]))
+
+
+def _what(one: Mapping[str, Any], language: Language) -> str:
+    return language.word(f"what.{one['what'].replace(' ', '-')}")
+
+
+def _counts(one: Mapping[str, Any], language: Language) -> list[str]:
+    return [language.number(one[name]) for name in ("source", "target", *LISTED)]
+
+
+def _which(record: Record, language: Language) -> Iterator[list[str]]:
+    for one in (record.reconciled or {"compared": []})["compared"]:
+        for kind, keys in one["which"].items():
+            title = f"{_what(one, language)}, {language.word(f'listed.{kind}')}"
+            left_out = one[kind] - len(keys)
+            more = f" {language.word('pv.more', count=left_out)}" if left_out else ""
+            yield [f"{title} ({language.number(one[kind])})", ", ".join(keys) + more]
+
+
+def _run_word(told: str | None, language: Language) -> str:
+    if told is None:
+        return language.word("pv.cut_off")
+    table = "outcome" if told in set(Outcome) else "lifecycle"
+    return language.word(f"{table}.{told}")
+
+
+def _visible(told: Any) -> Any:
+    if isinstance(told, str):
+        return visible(told)
+    if isinstance(told, list):
+        return [_visible(one) for one in told]
+    return {name: _visible(one) for name, one in told.items()}
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _typesetter() -> typst.Compiler:
+    """With the fonts that come inside it, so that a document looks the same everywhere."""
+    import typst
+
+    return typst.Compiler(TEMPLATES / "proces_verbal.typ", root=TEMPLATES, ignore_system_fonts=True)

@@ -1,0 +1,251 @@
+"""What a procès-verbal states of one cabinet: a pure function of its entries, sealed by a hash.
+
+The same entries make the same record and the same seal, whatever the day, the language or the machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from bascule.checks.findings import Level
+from bascule.checks.reconciliation import KINDS, Listed, Reconciliation
+from bascule.ledger import Entry, EntryKind, orders_of
+from bascule.model import Cabinet, Lifecycle, Outcome, State
+from bascule.procedure import PROCEDURE, Step
+from bascule.workorders import WorkOrder
+
+FORM = 1
+"""Rises when a record of the same entries would be another one: an older seal then stands for its own form."""
+NAMED = 200
+"""Things of one list that are named; the ledger has them all."""
+LISTED: tuple[Listed, ...] = (*KINDS, "tolerated", "expected")
+ENDS = (EntryKind.PROOF, EntryKind.VERDICT)
+DECISIONS = (EntryKind.NOTE, EntryKind.REFUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepRecord:
+    step: str
+    state: State
+    at: str | None
+    """When it was proven, or last tried."""
+    reason: str
+    run_by: str | None
+    """Whose run it was."""
+    done_by: str | None
+    """The person who did it, where a person was asked."""
+    approved_by: str | None
+    proof: str | None
+    """The hash of the entry that proves it."""
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Instants are ISO 8601 in UTC, to the second."""
+
+    form: int
+    code: str
+    name: str
+    siren: str | None
+    entity: str | None
+    wave: str
+    lifecycle: Lifecycle
+    outcome: Outcome
+    reason: str
+    remedy: str
+    """What is to be done, where something is."""
+    planned_at: str
+    began_at: str | None
+    ended_at: str | None
+    runs: tuple[Mapping[str, str | None], ...]
+    """run, who, began, ended, outcome."""
+    steps: tuple[StepRecord, ...]
+    """All of the procedure, in its order."""
+    troubles: tuple[Mapping[str, str], ...]
+    """at, step, reason: attempts that did not end with a proof, the last NAMED of them."""
+    locked_out_seconds: tuple[float, ...]
+    """Each time that users were kept out."""
+    reconciled: Mapping[str, Any] | None
+    """at, and by kind of thing how many, and which (NAMED of each list); as the step compared them."""
+    drift: tuple[Mapping[str, Any], ...]
+    """at, missing, extra, different: what was found when both sides were compared again later."""
+    reservations: tuple[Mapping[str, str], ...]
+    """rule, level, about, says, remedy: what the last look of each step found and somebody has to see to."""
+    decisions: tuple[Mapping[str, str], ...]
+    """at, who, what, because: what people decided beside answers and approvals."""
+    seq: int
+    """How many entries the chain had."""
+    head: str
+    """The hash of the last of them."""
+
+    @property
+    def seal(self) -> str:
+        """SHA-256 of the record as JSON: names sorted, no blanks, UTF-8."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+    def canonical(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def record_of(history: Sequence[Entry], wave: str, row: Cabinet | None) -> Record | None:
+    """`history`: the cabinet's whole chain. None where this wave did not end it: there is nothing to sign yet.
+
+    `row`: as the inventory had it when the wave last planned it; None where no stored version has one.
+    """
+    of_wave = [entry for entry in history if entry.wave == wave]
+    planned = [entry for entry in of_wave if entry.kind is EntryKind.PLANNED]
+    ended = [entry for entry in of_wave if entry.kind in (EntryKind.BEGAN, EntryKind.ENDED)]
+    if not planned or not ended or ended[-1].lifecycle is not Lifecycle.ENDED:
+        return None
+    last = ended[-1]
+    orders = tuple(orders_of(history).values())
+    return Record(
+        form=FORM,
+        code=last.cabinet,
+        name=row.name if row is not None else str(planned[-1].evidence.get("name") or last.cabinet),
+        siren=row.siren if row is not None else None,
+        entity=row.entity if row is not None else None,
+        wave=wave,
+        lifecycle=Lifecycle.ENDED,
+        outcome=last.outcome or Outcome.NONE,
+        reason=last.reason,
+        remedy=str(last.evidence.get("remedy") or ""),
+        planned_at=_text(planned[0].at),
+        began_at=next((_text(entry.at) for entry in ended if entry.kind is EntryKind.BEGAN), None),
+        ended_at=_text(last.at),
+        runs=tuple(_runs(ended)),
+        steps=tuple(_step(step, history, orders) for step in PROCEDURE),
+        troubles=tuple(_troubles(history))[-NAMED:],
+        locked_out_seconds=tuple(
+            float(entry.evidence["locked_out_for"]) for entry in history if "locked_out_for" in entry.evidence
+        ),
+        reconciled=_reconciled(history),
+        drift=tuple(_drift(history)),
+        reservations=tuple(_reservations(history)),
+        decisions=tuple(_decisions(history)),
+        seq=history[-1].seq,
+        head=history[-1].hash,
+    )
+
+
+def _runs(ended: Sequence[Entry]) -> Iterator[dict[str, str | None]]:
+    began: Entry | None = None
+    for entry in ended:
+        if entry.kind is EntryKind.BEGAN:
+            if began is not None:
+                yield _run(began, None)
+            began = entry
+        elif began is not None:
+            yield _run(began, entry)
+            began = None
+
+
+def _run(began: Entry, ended: Entry | None) -> dict[str, str | None]:
+    told = None
+    if ended is not None:
+        told = ended.lifecycle if ended.outcome in (None, Outcome.NONE) else ended.outcome
+    return {
+        "run": began.run,
+        "who": began.who,
+        "began": _text(began.at),
+        "ended": _text(ended.at) if ended is not None else None,
+        "outcome": told,
+    }
+
+
+def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> StepRecord:
+    told = [entry for entry in history if entry.step == step.name]
+    ends = [entry for entry in told if entry.kind in ENDS]
+    last = ends[-1] if ends else None
+    verbs = {act.verb for act in step.acts}
+    asked = [
+        order for order in orders if verbs & set(order.verbs) and order.answer is not None and not order.withdrawal
+    ]
+    order = asked[-1] if asked else None
+    return StepRecord(
+        step=step.name,
+        state=last.state or State.UNKNOWN if last is not None else State.PENDING,
+        at=_text(last.at) if last is not None else None,
+        reason=last.reason if last is not None else "",
+        run_by=last.who if last is not None else None,
+        done_by=order.answer.by if order is not None and order.answer is not None else None,
+        approved_by=order.approval.by if order is not None and order.approval is not None else None,
+        proof=last.hash if last is not None and last.kind is EntryKind.PROOF else None,
+        attempts=len(ends),
+    )
+
+
+def _troubles(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
+    for entry in history:
+        if entry.kind is EntryKind.VERDICT:
+            yield {"at": _text(entry.at), "step": entry.step or "", "reason": entry.reason}
+
+
+def _reconciled(history: Sequence[Entry]) -> dict[str, Any] | None:
+    told = [entry for entry in history if entry.kind in ENDS and "reconciled" in entry.evidence]
+    if not told:
+        return None
+    compared = Reconciliation.from_json(told[-1].evidence["reconciled"]).compared
+    return {
+        "at": _text(told[-1].at),
+        "compared": [
+            {
+                "what": one.what,
+                "source": one.source,
+                "target": one.target,
+                "not_compared": one.not_compared,
+                **{kind: one.count(kind) for kind in LISTED},
+                "which": {
+                    kind: [str(it) for it in getattr(one, kind)[:NAMED]] for kind in LISTED if getattr(one, kind)
+                },
+            }
+            for one in compared
+        ],
+    }
+
+
+def _drift(history: Sequence[Entry]) -> Iterator[dict[str, Any]]:
+    for entry in history:
+        if entry.kind is EntryKind.RECONCILED:
+            told = entry.evidence.get("reconciled")
+            counts = Reconciliation.from_json(told) if told else None
+            yield {"at": _text(entry.at), **{kind: counts.count(kind) if counts else None for kind in KINDS}}
+
+
+def _reservations(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
+    found = [entry for entry in history if entry.kind is EntryKind.FINDING]
+    last_run = {entry.step: entry.run for entry in found}
+    for entry in found:
+        level = entry.evidence.get("level")
+        if entry.run == last_run[entry.step] and level in (Level.RESERVATION, Level.BLOCK):
+            yield {
+                "rule": str(entry.evidence.get("rule") or ""),
+                "level": str(level),
+                "about": ", ".join(str(one) for one in entry.evidence.get("about") or []),
+                "says": entry.reason,
+                "remedy": str(entry.evidence.get("remedy") or ""),
+            }
+
+
+def _decisions(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
+    for entry in history:
+        if entry.kind in DECISIONS:
+            told = entry.evidence
+            what = "unlock" if told.get("unlock") else "again" if told.get("again") else entry.operation or ""
+            refused = entry.kind is EntryKind.REFUSED
+            yield {
+                "at": _text(entry.at),
+                "who": entry.who,
+                "what": f"refused {what}".strip() if refused else what,
+                "because": entry.reason,
+            }
+
+
+def _text(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,272 @@
+"""The procès-verbal of a cabinet: what it states, how it is sealed, and that no name is more than a name."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from bascule.inventory import Inventory
+from bascule.inventory.stored import to_plain
+from bascule.ledger import EntryKind, Ledger, StoredInventory
+from bascule.model import Cabinet, Lifecycle, Outcome, State
+from bascule.reports import publish
+from bascule.reports.language import LANGUAGES
+from bascule.reports.proces_verbal import ProcesVerbal, proces_verbaux
+from bascule.reports.record import NAMED, Record, record_of
+from bascule.reports.seals import broken_seals
+from tests.builders import cabinet
+from tests.unit.reports.histories import (
+    History,
+    acted,
+    began,
+    blocked,
+    ended,
+    judged,
+    line,
+    ok,
+    planned,
+    proved,
+    write,
+)
+
+CODE = "C0001"
+
+
+def record(ledger: Ledger, row: Cabinet | None = None, wave: str = "pilot") -> Record:
+    made = record_of(ledger.history(CODE), wave, row)
+    assert made is not None
+    return made
+
+
+def shown(made: Record, row: Cabinet | None = None) -> str:
+    """What a person reads on the page."""
+    page = ProcesVerbal(made, row).page().decode()
+    body = page.partition("<main>")[2].partition("</main>")[0]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+def with_differences(keys: list[str]) -> dict[str, Any]:
+    listed = {"what": "dossier", "source": len(keys), "target": 0, "missing": [{"key": key} for key in keys]}
+    return {"reconciled": {"compared": [listed]}}
+
+
+def partial(keys: list[str]) -> History:
+    return [
+        *began(CODE),
+        *judged(CODE, "reconcile", State.FAILED, f"{len(keys)} dossiers missing", evidence=with_differences(keys)),
+        *ended(CODE, Outcome.PARTIAL, remedy="see which", reason=f"{len(keys)} dossiers missing"),
+    ]
+
+
+def test_a_cabinet_that_has_not_ended_has_nothing_to_sign(ledger: Ledger) -> None:
+    waits = ended(CODE, Outcome.NONE, lifecycle=Lifecycle.WAITING)
+    write(ledger, planned(CODE), began(CODE), waits)
+    assert record_of(ledger.history(CODE), "pilot", None) is None
+    write(ledger, planned("C0002"))
+    assert [one.record.code for one in proces_verbaux(ledger, "pilot", [CODE, "C0002"])] == []
+
+
+def test_every_step_has_its_proof_and_the_people_who_did_and_approved_it(ledger: Ledger) -> None:
+    until = {"expires_at": "2027-01-01T00:00:00+00:00", "deadline": None}
+    order: dict[str, Any] = {"verbs": ["terms"], "four_eyes": True, "owner": None, "minutes": 5, "values": {}, **until}
+    asked = [
+        line(CODE, EntryKind.ORDERED, step="terms", operation="C0001-terms", key="K", evidence=order),
+        line(
+            CODE,
+            EntryKind.ANSWERED,
+            who="anne",
+            operation="C0001-terms",
+            evidence={"result": "done", "evidence": {}},
+            state=State.WAITING,
+        ),
+        line(CODE, EntryKind.APPROVED, who="paul", operation="C0001-terms", reason="seen"),
+    ]
+    write(ledger, planned(CODE), began(CODE), asked, proved(CODE, "terms"), ended(CODE, Outcome.OK))
+    made = record(ledger)
+    terms = next(step for step in made.steps if step.step == "terms")
+    proof = next(entry for entry in ledger.history(CODE) if entry.kind is EntryKind.PROOF)
+    assert (terms.done_by, terms.approved_by, terms.proof) == ("anne", "paul", proof.hash)
+    assert "anne, approuvé par paul" in shown(made)
+    assert proof.hash in shown(made)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PARTIAL, Outcome.FAILED, Outcome.BLOCKED, Outcome.UNKNOWN])
+def test_what_did_not_arrive_does_not_look_as_if_it_had(ledger: Ledger, outcome: Outcome) -> None:
+    write(ledger, planned(CODE), began(CODE), ended(CODE, outcome, reason="why", remedy="what to do"))
+    made = record(ledger)
+    assert 'class="verdict bad"' in ProcesVerbal(made, None).page().decode()
+    assert "achevée" not in shown(made)
+    assert "why" in shown(made)
+    assert "what to do" in shown(made)
+
+
+def test_exactly_the_missing_dossiers_are_named_and_of_many_how_many_more(ledger: Ledger) -> None:
+    keys = [f"D{number:04d}" for number in range(NAMED + 50)]
+    write(ledger, planned(CODE), partial(keys))
+    told = shown(record(ledger))
+    assert all(key in told for key in keys[:NAMED])
+    assert keys[NAMED] not in told
+    assert "et 50 de plus" in told
+
+
+def test_what_was_compared_later_is_drift_and_changes_nothing_of_what_the_step_found(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), partial(["D1", "D2"]))
+    before = record(ledger).reconciled
+    later = line(CODE, EntryKind.RECONCILED, step="reconcile", state=State.FAILED, evidence=with_differences(["D1"]))
+    write(ledger, [later])
+    assert record(ledger).reconciled == before
+    assert [one["missing"] for one in record(ledger).drift] == [1]
+
+
+def test_the_seal_is_the_same_in_every_language_and_another_one_for_any_other_entry(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), ok(CODE))
+    made = record(ledger)
+    for code in LANGUAGES:
+        assert made.seal in ProcesVerbal(made, cabinet(language=code)).page().decode()
+    history = list(ledger.history(CODE))
+    for place, entry in enumerate(history):
+        other = [*history[:place], replace(entry, hash="f" * 64), *history[place + 1 :]]
+        if entry.kind is EntryKind.PROOF or place == len(history) - 1:
+            changed = record_of(other, "pilot", None)
+            assert changed is not None
+            assert changed.seal != made.seal
+
+
+def test_the_record_in_the_page_is_what_the_seal_is_of(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), ok(CODE))
+    made = record(ledger)
+    page = ProcesVerbal(made, None).page().decode()
+    told = re.search(r'<script type="application/json" id="record">(.*?)</script>', page, re.DOTALL)
+    assert told is not None
+    assert (
+        json.dumps(json.loads(told[1]), ensure_ascii=False, sort_keys=True, separators=(",", ":")) == made.canonical()
+    )
+
+
+HOSTILE = "L’Œuf </script><b>#evil[$x$] *a* _b_ \\ `c` =cmd|' /C calc'!A0 \u202edlog\u202c \x07é"
+
+
+def test_a_hostile_name_is_a_name_in_the_page_and_in_the_pdf(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), began(CODE), ended(CODE, Outcome.FAILED, reason=HOSTILE))
+    row = cabinet(name=HOSTILE)
+    one = ProcesVerbal(record(ledger, row), row)
+    page = one.page().decode()
+    assert page.count("<script") == page.count("</script>") == 1
+    assert "<b>#evil" not in page
+    assert "\u202e" not in page.partition("<script")[0]
+    assert "\x07" not in page
+    assert one.pdf().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_outcome_has_a_sentence_in_every_language(ledger: Ledger, outcome: Outcome, language: str) -> None:
+    write(ledger, planned(CODE), began(CODE), ended(CODE, outcome))
+    row = cabinet(language=language)
+    assert record(ledger, row).outcome is outcome
+    assert f'lang="{language}"' in ProcesVerbal(record(ledger, row), row).page().decode()
+
+
+def test_instants_are_the_cabinets_own(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), ok(CODE))
+    row = cabinet(timezone="America/Martinique")
+    made = record(ledger, row)
+    assert made.ended_at is not None
+    local = datetime.fromisoformat(made.ended_at).astimezone(ZoneInfo(row.timezone))
+    assert f"{local:%d/%m/%Y %H:%M:%S}" in shown(made, row)
+    assert "America/Martinique" in shown(made, row)
+
+
+def test_the_same_record_is_the_same_bytes(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), ok(CODE))
+    one = ProcesVerbal(record(ledger), cabinet())
+    assert (one.page(), one.pdf()) == (one.page(), one.pdf())
+
+
+# The folder
+
+
+def folder_of(ledger: Ledger, out: Path) -> Path:
+    write(
+        ledger, planned(CODE), planned("C0002"), planned("C0003"), ok(CODE), blocked("C0002"), acted("C0003", "connect")
+    )
+    return publish(ledger, "pilot", out).folder
+
+
+def test_who_has_ended_has_a_page_and_a_pdf_and_the_seals_hold(ledger: Ledger, tmp_path: Path) -> None:
+    folder = folder_of(ledger, tmp_path)
+    names = sorted(path.name for path in (folder / "proces-verbaux").iterdir())
+    assert names == ["C0001.html", "C0001.pdf", "C0002.html", "C0002.pdf"]
+    assert broken_seals(ledger, folder) == (2, ())
+
+
+def test_a_chain_that_goes_on_breaks_no_seal(ledger: Ledger, tmp_path: Path) -> None:
+    folder = folder_of(ledger, tmp_path)
+    write(ledger, ok("C0002"), run="R2")
+    assert broken_seals(ledger, folder) == (2, ())
+
+
+def another_figure(folder: Path) -> None:
+    page = folder / "proces-verbaux/C0001.html"
+    page.write_bytes(page.read_bytes().replace(b"prouv", b"Prouv", 1))
+
+
+def another_pdf(folder: Path) -> None:
+    pdf = folder / "proces-verbaux/C0001.pdf"
+    pdf.write_bytes(pdf.read_bytes()[:-2] + b"X\n")
+
+
+def no_page(folder: Path) -> None:
+    (folder / "proces-verbaux/C0001.html").unlink()
+
+
+def another_seal(folder: Path) -> None:
+    told = json.loads((folder / "seals.json").read_text())
+    told["seals"]["C0001"]["seal"] = "0" * 64
+    (folder / "seals.json").write_text(json.dumps(told))
+
+
+@pytest.mark.parametrize("forge", [another_figure, another_pdf, no_page, another_seal])
+def test_a_proces_verbal_that_was_touched_is_named(
+    ledger: Ledger, tmp_path: Path, forge: Callable[[Path], None]
+) -> None:
+    folder = folder_of(ledger, tmp_path)
+    forge(folder)
+    _, flaws = broken_seals(ledger, folder)
+    assert ["C0001" in flaw.of for flaw in flaws] == [True]
+
+
+def test_a_page_of_another_version_is_held_to_its_seal(ledger: Ledger, tmp_path: Path) -> None:
+    folder = folder_of(ledger, tmp_path)
+    told = json.loads((folder / "seals.json").read_text())
+    (folder / "seals.json").write_text(json.dumps(told | {"bascule": "0.0.1"}))
+    another_figure(folder)
+    assert broken_seals(ledger, folder) == (2, ())
+    page = folder / "proces-verbaux/C0001.html"
+    page.write_bytes(page.read_bytes().replace(told["seals"]["C0001"]["seal"].encode(), b"0" * 64))
+    assert [flaw.says for flaw in broken_seals(ledger, folder)[1]] == ["carries another seal"]
+
+
+def test_the_row_is_the_one_that_the_wave_was_planned_with(ledger: Ledger) -> None:
+    async def store(name: str) -> str:
+        rows = Inventory(cabinets=(cabinet(name=name),), waves={}, warnings=(), source="inv.csv")
+        at = datetime.now(UTC)
+        await ledger.store_inventory(
+            StoredInventory(digest=rows.digest, at=at, who="ops", source="inv.csv", content=to_plain(rows))
+        )
+        return rows.digest
+
+    digest = asyncio.run(store("Then"))
+    asyncio.run(store("Since"))
+    write(ledger, planned(CODE, evidence={"inventory": digest}), ok(CODE))
+    assert [one.record.name for one in proces_verbaux(ledger, "pilot", [CODE])] == ["Then"]
