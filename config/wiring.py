@@ -34,7 +34,7 @@ from config.expecting import expecting
 from config.settings import PaceSettings, Settings, SystemSettings
 
 if TYPE_CHECKING:
-    from bascule.reports import Published
+    from bascule.reports.publishing import Published
 
 HTTP, OPERATOR, EXTRACTS = "http", "operator", "extracts"
 
@@ -273,7 +273,7 @@ def pace_of(pace: PaceSettings) -> Pace:
 
 def published(settings: Settings, wave: str, run: str | None = None) -> Published:
     """A wave's run folder, written from the ledger as it stands now."""
-    from bascule.reports import publish
+    from bascule.reports.publishing import publish
 
     with open_ledger(settings, read_only=True) as ledger:
         return publish(ledger, wave, settings.out, run, sizes=settings.expected.sizes, language=settings.language)

@@ -111,7 +111,7 @@ def rerun(
 
     Example: bascule rerun --wave pilot --only failed,blocked
     """
-    from bascule.reports import read_failed
+    from bascule.reports.publishing import read_failed
     from flows.preparing import Asked, NotReady
 
     codes = tuple(cabinet or ())

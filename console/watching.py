@@ -96,7 +96,7 @@ def report(
 
     Example: bascule report --wave pilot
     """
-    from bascule.reports import publish
+    from bascule.reports.publishing import publish
     from config.settings import read_settings
     from config.wiring import open_ledger
 

@@ -10,7 +10,8 @@ from prefect import task
 from prefect.artifacts import acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from bascule.reports import Published, wave_table
+from bascule.reports import wave_table
+from bascule.reports.publishing import Published
 from config.settings import read_settings
 from config.wiring import published
 

@@ -99,7 +99,8 @@ class Breaker(Settings):
 
     failures: Count | None = Field(None, description="cabinets that went wrong in one run")
     share: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="share of the cabinets that ended, counted as if at least 20 had, or the whole wave where it is smaller"
+        None,
+        description="share of the cabinets that ended, counted as if at least 20 had, or the whole wave where it is smaller",
     )
     consecutive: Count | None = Field(None, description="cabinets that went wrong one after the other")
     same_signature: Count | None = Field(

@@ -28,7 +28,8 @@ from bascule.inventory import WaveSettings
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Cabinet, Kind, Lifecycle, Outcome, System
 from bascule.procedure import PROCEDURE
-from bascule.reports import NoSuchWave, publish, status_of
+from bascule.reports import NoSuchWave, status_of
+from bascule.reports.publishing import publish
 from bascule.waves.choosing import NotChosen, selected
 from bascule.waves.governor import GateShut, Rules, Word
 from console.exit_codes import Exit, exit_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bascule.ledger import EntryKind, Ledger
-from bascule.reports import publish
 from bascule.reports.frames import lock_outs_frame, told_frame, told_rows
+from bascule.reports.publishing import publish
 from tests.unit.reports.histories import History, line, ok, planned, write
 
 

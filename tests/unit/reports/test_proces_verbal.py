@@ -19,9 +19,9 @@ from bascule.inventory import Inventory
 from bascule.inventory.stored import to_plain
 from bascule.ledger import EntryKind, Ledger, StoredInventory
 from bascule.model import Cabinet, Lifecycle, Outcome, State
-from bascule.reports import publish
 from bascule.reports.language import LANGUAGES
 from bascule.reports.proces_verbal import ProcesVerbal, proces_verbaux
+from bascule.reports.publishing import publish
 from bascule.reports.record import NAMED, Record, record_of
 from bascule.reports.seals import broken_seals
 from tests.builders import cabinet

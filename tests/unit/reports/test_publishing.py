@@ -13,8 +13,8 @@ import pytest
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Outcome, State
 from bascule.procedure import PROCEDURE
-from bascule.reports import DoesNotAddUp, publish, read_failed
-from bascule.reports.publishing import NotAFailedFile, ReportNotWritten, as_csv, safe_name
+from bascule.reports import DoesNotAddUp
+from bascule.reports.publishing import NotAFailedFile, ReportNotWritten, as_csv, publish, read_failed, safe_name
 from bascule.reports.summary import rerun_command
 from tests.unit.reports.histories import (
     History,
