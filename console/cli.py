@@ -16,6 +16,7 @@ from console import (
     noticing,
     planning,
     reconciling,
+    reporting,
     running,
     sandbox,
     unlocking,
@@ -41,6 +42,7 @@ inbox.register(app)
 noticing.register(app)
 reconciling.register(app)
 unlocking.register(app)
+reporting.register(app)
 watching.register(app)
 auditing.register(app)
 

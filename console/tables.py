@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from bascule.model import Lifecycle
-from bascule.reports import WaveStatus
+from bascule.reports import CabinetStatus, WaveStatus
 from bascule.reports.status import needing_somebody, word_of
 
 COLOURS = {"ok": "green", "waiting": "yellow", "paused": "yellow", "ok-with-reservations": "cyan", "blocked": "magenta"}
@@ -25,18 +26,25 @@ def wave_in_words(status: WaveStatus) -> Group:
     totals = ", ".join(
         f"{count} {word}" for word, count in Counter(word_of(cabinet) for cabinet in status.cabinets).most_common()
     )
+    now = datetime.now(UTC)
     table = Table()
     for column in ("cabinet", "stands", "at step", "why", "next"):
         table.add_column(column, overflow="fold")
     everyone = needing_somebody(status)
     not_begun = [cabinet for cabinet in everyone if cabinet.lifecycle is Lifecycle.PLANNED]
-    needing = [cabinet for cabinet in everyone if cabinet not in not_begun] if len(not_begun) > FEW else everyone
+    begun = [cabinet for cabinet in everyone if cabinet.lifecycle is not Lifecycle.PLANNED]
+    needing = begun if len(not_begun) > FEW else everyone
     for cabinet in needing[:SHOWN]:
         word = word_of(cabinet)
         colour = COLOURS.get(word, "red")
         # Text that comes from outside is shown as it is, never read as markup.
-        cells = [cabinet.step or "", cabinet.reason or "", cabinet.next_action or ""]
-        table.add_row(cabinet.code, f"[{colour}]{word}[/]", *(cell.replace("[", r"\[") for cell in cells))
+        why = "; ".join(told for told in (cabinet.reason, cabinet.slow) if told)
+        cells = [cabinet.step or "", why, cabinet.next_action or ""]
+        table.add_row(
+            cabinet.code,
+            f"[{colour}]{word}[/]{_for_how_long(cabinet, now)}",
+            *(cell.replace("[", r"\[") for cell in cells),
+        )
     if len(needing) > SHOWN:
         table.add_row("…", f"{len(needing) - SHOWN} more", "", "", "see failed.csv")
     if len(not_begun) > FEW:
@@ -49,3 +57,12 @@ def wave_in_words(status: WaveStatus) -> Group:
         )
     told = f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); grade {status.grade}"
     return Group(Text(told, style="italic"), table)
+
+
+def _for_how_long(cabinet: CabinetStatus, now: datetime) -> str:
+    """How long it has stood so, where somebody may be waiting for it."""
+    if cabinet.since is None or cabinet.lifecycle not in (Lifecycle.RUNNING, Lifecycle.WAITING, Lifecycle.PAUSED):
+        return ""
+    minutes = int((now - cabinet.since).total_seconds() // 60)
+    told = f"{minutes // 1440} d" if minutes >= 2880 else f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min"
+    return f"\nfor {told}"

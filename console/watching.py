@@ -1,4 +1,4 @@
-"""The verbs that look: status, report, doctor; and the ledger's upgrade."""
+"""The verbs that look: status, doctor; and the ledger's upgrade."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ ledger_app = typer.Typer(no_args_is_help=True, help="The ledger itself.")
 
 def register(app: typer.Typer) -> None:
     app.command()(status)
-    app.command()(report)
     app.command()(doctor)
     app.add_typer(ledger_app, name="ledger")
 
@@ -83,29 +82,6 @@ def _tell_waves(found: list[WaveStatus], *, as_json: bool) -> None:
             typer.echo(f"  {said}")
     if found:
         typer.echo("One of them: bascule status --wave W")
-
-
-def report(
-    wave: Wave,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where run folders go, instead of the setting's place.")
-    ] = None,
-    environment: Environment = None,
-) -> None:
-    """Write the run folder of a wave's last run again, from the ledger.
-
-    Example: bascule report --wave pilot
-    """
-    from bascule.reports.publishing import publish
-    from config.settings import read_settings
-    from config.wiring import open_ledger
-
-    settings = read_settings(environment)
-    say_where(settings)
-    with open_ledger(settings, read_only=True) as ledger:
-        published = publish(ledger, wave, output or settings.out, sizes=settings.expected.sizes)
-    for path in published.files:
-        typer.echo(str(path))
 
 
 def doctor(

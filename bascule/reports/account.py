@@ -159,13 +159,13 @@ class Account:
             "bascule": self.bascule,
             "open": self.is_open,
             "totals": self.totals.as_json(),
-            "cabinets": _records(self.cabinets.merge(self.more, on="code")),
+            "cabinets": records(self.cabinets.merge(self.more, on="code")),
             **{
-                name: _records(getattr(self, name))
+                name: records(getattr(self, name))
                 for name in ("errors", "findings", "approvals", "reconciled", "differences", "runs")
             },
-            "durations": _records(self.durations.reset_index()),
-            "audit": _records(self.audit),
+            "durations": records(self.durations.reset_index()),
+            "audit": records(self.audit),
         }
 
 
@@ -359,7 +359,8 @@ def _head(history: Sequence[Entry]) -> tuple[object, ...]:
     return (history[-1].cabinet, history[-1].seq, history[-1].hash)
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """As JSON holds them: instants as text, what is missing as null."""
     return [{str(name): _plain(value) for name, value in row.items()} for row in frame.to_dict("records")]
 
 

@@ -27,7 +27,9 @@ COMMANDS = dict(commands(typer.main.get_command(app), "bascule"))
 
 def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     inventory = {f"bascule inventory {verb}" for verb in ("check", "template", "sample", "import", "diff")}
-    looking = {f"bascule {verb}" for verb in ("status", "report", "doctor", "sandbox", "ledger upgrade")}
+    looking = {
+        f"bascule {verb}" for verb in ("status", "report", "report compare", "doctor", "sandbox", "ledger upgrade")
+    }
     playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
     planning = {f"bascule {verb}" for verb in ("plan", "plan diff", "apply")}
     governing = {f"bascule {verb}" for verb in ("pause", "drain", "resume", "stop", "reap", "unlock")}

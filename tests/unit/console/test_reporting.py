@@ -1,0 +1,76 @@
+"""report and report compare, as people type them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bascule.ledger import Ledger
+from bascule.model import Lifecycle, Outcome
+from tests.unit.console.conftest import Bascule
+from tests.unit.reports.histories import began, blocked, ended, ok, planned, write
+
+
+@pytest.fixture(autouse=True)
+def ledger(tmp_path: Path) -> None:
+    """Two waves that have run, one that waits, one that was only planned."""
+    (tmp_path / ".bascule").mkdir()
+    with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
+        write(ledger, planned("C0001"), planned("C0002"), ok("C0001"), blocked("C0002"), wave="pilot")
+        write(ledger, planned("C0003"), planned("C0004"), ok("C0003"), ok("C0004"), wave="main")
+        waits = [*began("C0005"), *ended("C0005", Outcome.NONE, lifecycle=Lifecycle.WAITING)]
+        write(ledger, planned("C0005"), waits, wave="waits")
+
+
+def test_a_run_folder_is_written_in_the_language_that_is_asked_for(bascule: Bascule) -> None:
+    french = Path(bascule("report", "--wave", "pilot").out.splitlines()[0]).parent / "report.html"
+    assert 'lang="fr"' in french.read_text(encoding="utf-8")
+    told = bascule("report", "--wave", "pilot", "--language", "en")
+    assert told.code == 0
+    assert 'lang="en"' in french.read_text(encoding="utf-8")
+
+
+def test_a_report_on_an_open_wave_says_that_it_is(bascule: Bascule) -> None:
+    told = bascule("report", "--wave", "waits")
+    assert (told.code, "wave waits is open" in told.err) == (0, True)
+    assert "is open" not in bascule("report", "--wave", "pilot").err
+
+
+def test_one_cabinets_proces_verbal_is_written_where_it_is_asked_for(bascule: Bascule, tmp_path: Path) -> None:
+    told = bascule("report", "--wave", "pilot", "--cabinet", "c0002", "-o", "signed")
+    assert told.code == 0
+    assert sorted(path.name for path in (tmp_path / "signed").iterdir()) == ["C0002.html", "C0002.pdf"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "refused"),
+    [
+        ((), "Which wave?"),
+        (("--wave", "pilott"), "Did you mean"),
+        (("--wave", "pilot", "--language", "de"), "'de' is not a language of the documents"),
+        (("--wave", "pilot", "--cabinet", "C0009"), "Wave pilot has no cabinet 'C0009'"),
+        (("--wave", "waits", "--cabinet", "C0005"), "C0005 has not ended"),
+        (("--wave", "pilot", "-o", "a-file"), "The report could not be written"),
+        (("--wave", "pilot", "-c", "C0001", "-o", "a-file"), "The procès-verbal could not be written"),
+        (("compare", "pilot"), "One wave has nothing to be held against"),
+        (("compare", "pilot", "mian"), "Did you mean"),
+        (("--wave", "pilot", "compare", "pilot", "main"), "leave them out"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_in_words(
+    bascule: Bascule, tmp_path: Path, typed: tuple[str, ...], refused: str
+) -> None:
+    (tmp_path / "a-file").write_text("in the way")
+    told = bascule("report", *typed)
+    assert told.code == 2
+    assert refused.casefold() in " ".join(told.err.split()).casefold()
+
+
+def test_waves_are_held_against_each_other_in_the_order_in_which_they_ran(bascule: Bascule) -> None:
+    rows = json.loads(bascule("report", "compare", "main", "pilot", "--json").out)
+    assert [(row["wave"], row["arrived"], row["success_rate"]) for row in rows] == [("pilot", 1, 0.5), ("main", 2, 1.0)]
+    told = bascule("report", "compare", "main", "pilot").out
+    assert "1 × admin-rights: the AdminSage" in " ".join(told.split())
+    assert "From pilot to main: +50 points arrive in one run." in told
