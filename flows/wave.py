@@ -10,14 +10,15 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from bascule.engine import Conducted, conduct, opening
+from bascule.engine import Conducted, Standing, conduct, opening
 from bascule.ledger import Ledger
-from bascule.model import Lifecycle, Outcome
+from bascule.model import Cabinet, Lifecycle, Outcome
 from config.reaping import let_users_in
 from config.settings import Settings, read_settings
 from config.wiring import open_ledger, run_on, stored_version
 from flows.interrupt import interruptible
 from flows.preparing import Asked, Prepared, prepare, require_answers
+from flows.progress import shown_progress
 from flows.stored import until_stored
 from flows.watching import Watch, watching
 from tasks.migrating import brake, migrate_in_prefect
@@ -101,10 +102,15 @@ async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger,
             await ledger.store_inventory(stored_version(prepared.inventory, at=run.clock(), who=run.who))
             await opening.begin(run, prepared.planned, prepared.evidence, prepared.because)
             watch.begins(prepared)
-            async with run.heartbeat():
+            async with run.heartbeat(), shown_progress(prepared.wave, len(prepared.cabinets)) as one_more:
+
+                def stands(cabinet: Cabinet, standing: Standing) -> None:
+                    one_more()
+                    watch.stands(cabinet, standing)
+
                 await let_users_in(settings, ledger, stop)
                 conducted = await conduct(
-                    run, prepared.cabinets, rules=prepared.rules, migrate=migrate_in_prefect, on_standing=watch.stands
+                    run, prepared.cabinets, rules=prepared.rules, migrate=migrate_in_prefect, on_standing=stands
                 )
             await opening.end(run, conducted)
             watch.conducted = conducted

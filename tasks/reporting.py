@@ -1,4 +1,4 @@
-"""A run's folder, and the wave's table on Prefect's pages."""
+"""A run's folder, and what Prefect's pages show of a wave: a table, the files, how far it is. Bounded, however large the wave."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import acreate_table_artifact
+from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from bascule.reports import wave_table
 from bascule.reports.publishing import Published
+from bascule.reports.summary import rerun_command
 from config.settings import read_settings
 from config.wiring import published
 
@@ -23,11 +24,36 @@ async def publish_wave(wave: str, run: str | None = None, environment: str | Non
 
 async def shown(report: Published) -> Path:
     await acreate_table_artifact(**artifact_of(report))
+    await acreate_markdown_artifact(**files_of(report))
     return report.folder
 
 
 def artifact_of(report: Published) -> dict[str, Any]:
     status = report.status
-    key = re.sub(r"[^a-z0-9]+", "-", status.wave.lower()).strip("-") or "unnamed"
     told = f"{sum(status.outcomes.values())} of {status.planned} cabinets accounted for; grade {status.grade}. Files: {report.folder}"
-    return {"key": f"wave-{key}", "table": wave_table(status), "description": told}
+    return {"key": key_of(status.wave), "table": wave_table(status), "description": told}
+
+
+def files_of(report: Published) -> dict[str, Any]:
+    """Where the documents are; of the procès-verbaux only how many."""
+    folder = report.folder.resolve()
+    of_the_run = [path for path in report.files if path.parent == report.folder]
+    signed = len({path.stem for path in report.files if path.parent != report.folder})
+    lines = [f"- [{path.name}]({folder.joinpath(path.name).as_uri()})" for path in of_the_run]
+    again = rerun_command(report.status)
+    markdown = "\n".join(
+        [
+            f"# Wave {report.status.wave}, run `{report.account.run}`",
+            "",
+            f"In `{folder}`, on the machine of the worker; {signed} procès-verbaux in `proces-verbaux`.",
+            "",
+            *lines,
+            *(["", "Once what failed is mended:", "", f"    {again}"] if again else []),
+        ]
+    )
+    return {"key": f"{key_of(report.status.wave)}-files", "markdown": markdown, "description": str(folder)}
+
+
+def key_of(wave: str) -> str:
+    """As Prefect has it: lower-case letters, digits and dashes."""
+    return f"wave-{re.sub(r'[^a-z0-9]+', '-', wave.lower()).strip('-') or 'unnamed'}"
