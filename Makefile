@@ -3,10 +3,10 @@
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo server test rehearsal chaos check fix bench lock clean
+.PHONY: help setup demo server test rehearsal chaos check fix bench bench-folder lock clean
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## Install Bascule and what it needs into .venv: once, and again when the lock or pyproject.toml changed
 	@:
@@ -54,6 +54,9 @@ fix: setup  ## Mend what a program can mend: format, simple findings, generated 
 
 bench: setup  ## Measure what a wave costs, beside what others cost
 	@$(BIN)/python -m benchmarks
+
+bench-folder: setup  ## Measure what a wave of 5,000 cabinets costs to look at: status, run folder, audit
+	@$(BIN)/python -m benchmarks.folder
 
 lock: .venv-lock/.ready  ## Bring requirements.lock in line with pyproject.toml; with UPGRADE=1 to the newest of everything
 	@.venv-lock/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
