@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -27,42 +28,48 @@ def wave_in_words(status: WaveStatus) -> Group:
         f"{count} {word}" for word, count in Counter(word_of(cabinet) for cabinet in status.cabinets).most_common()
     )
     now = datetime.now(UTC)
-    table = Table()
-    for column in ("cabinet", "stands", "at step", "why", "next"):
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("cabinet", "stands", "why, and what next"):
         table.add_column(column, overflow="fold")
     everyone = needing_somebody(status)
     not_begun = [cabinet for cabinet in everyone if cabinet.lifecycle is Lifecycle.PLANNED]
     begun = [cabinet for cabinet in everyone if cabinet.lifecycle is not Lifecycle.PLANNED]
     needing = begun if len(not_begun) > FEW else everyone
     for cabinet in needing[:SHOWN]:
-        word = word_of(cabinet)
-        colour = COLOURS.get(word, "red")
-        # Text that comes from outside is shown as it is, never read as markup.
-        why = "; ".join(told for told in (cabinet.reason, cabinet.slow) if told)
-        cells = [cabinet.step or "", why, cabinet.next_action or ""]
-        table.add_row(
-            cabinet.code,
-            f"[{colour}]{word}[/]{_for_how_long(cabinet, now)}",
-            *(cell.replace("[", r"\[") for cell in cells),
-        )
+        table.add_row(cabinet.code, _stands(cabinet, now), _why_and_next(cabinet))
     if len(needing) > SHOWN:
-        table.add_row("…", f"{len(needing) - SHOWN} more", "", "", "see failed.csv")
+        table.add_row("…", f"{len(needing) - SHOWN} more", "see failed.csv")
     if len(not_begun) > FEW:
         named = ", ".join(cabinet.code for cabinet in not_begun[:FEW])
-        table.add_row(f"{len(not_begun)} not begun", "planned", "", f"{named} …", not_begun[0].next_action or "")
+        table.add_row(f"{len(not_begun)} not begun", "planned", f"{named} … → {not_begun[0].next_action or ''}")
     fine = len(status.cabinets) - len(everyone)
     if fine:
-        table.add_row(
-            f"{fine} other{'s' if fine > 1 else ''}" if everyone else f"all {fine}", "[green]ok[/]", "", "", ""
-        )
+        others = f"{fine} other{'s' if fine > 1 else ''}" if everyone else f"all {fine}"
+        table.add_row(others, Text("ok", style="green"), "")
     told = f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); grade {status.grade}"
     return Group(Text(told, style="italic"), table)
 
 
+def _stands(cabinet: CabinetStatus, now: datetime) -> Text:
+    """In one word, at which step, and for how long where somebody may be waiting for it."""
+    word = word_of(cabinet)
+    lines = [
+        (word, COLOURS.get(word, "red")),
+        *([(f"at {cabinet.step}", "dim")] if cabinet.step else []),
+        *([(f"for {how_long}", "dim")] if (how_long := _for_how_long(cabinet, now)) else []),
+    ]
+    # Text that comes from outside is shown as it is, never read as markup.
+    return Text("\n").join(Text(line, style=style) for line, style in lines)
+
+
+def _why_and_next(cabinet: CabinetStatus) -> Text:
+    told = [one for one in (cabinet.reason, cabinet.slow) if one]
+    told += [f"→ {cabinet.next_action}"] if cabinet.next_action else []
+    return Text("\n".join(told))
+
+
 def _for_how_long(cabinet: CabinetStatus, now: datetime) -> str:
-    """How long it has stood so, where somebody may be waiting for it."""
     if cabinet.since is None or cabinet.lifecycle not in (Lifecycle.RUNNING, Lifecycle.WAITING, Lifecycle.PAUSED):
         return ""
     minutes = int((now - cabinet.since).total_seconds() // 60)
-    told = f"{minutes // 1440} d" if minutes >= 2880 else f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min"
-    return f"\nfor {told}"
+    return f"{minutes // 1440} d" if minutes >= 2880 else f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min"
