@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,9 @@ import typer
 from console.telling import say, say_connectors, say_where
 
 if TYPE_CHECKING:
-    from bascule.engine.foresee import Foreseen
+    from bascule.engine.foresee import Foreseen, Foresight
     from bascule.ledger import Ledger
+    from bascule.waves.governor import Decision
     from config.settings import Settings
     from console.progress import Progress
     from flows.preparing import Asked, Prepared
@@ -219,13 +221,17 @@ def why_nothing(asked: Asked) -> str:
 
 async def _foresee(prepared: Prepared, settings: Settings, ledger: Ledger, *, as_json: bool) -> int:
     from bascule.engine.foresee import foresee_all
+    from bascule.waves.governor import decide
     from config.wiring import run_on
     from console.telling import print_json
 
     histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
     async with run_on(settings, ledger, wave=prepared.wave, rules=prepared.rules) as run:
         foreseen = await foresee_all(run, prepared.cabinets, histories, at_once=prepared.rules.slots)
+        decision = decide(prepared.rules, {}, (), run.clock())
     if not as_json:
+        for line in _in_short(foreseen, decision):
+            typer.echo(line)
         for code, foresight in foreseen.items():
             say_foreseen(code, foresight.until_stop)
         say("Dry run: nothing was written, neither to a system nor to the ledger.")
@@ -241,6 +247,20 @@ async def _foresee(prepared: Prepared, settings: Settings, ledger: Ledger, *, as
     ]
     print_json({"wave": prepared.wave, "dry_run": True, "cabinets": told})
     return 0
+
+
+def _in_short(foreseen: Mapping[str, Foresight], decision: Decision) -> Iterator[str]:
+    """How much it would be, and what of it could begin at this hour."""
+    writes = sum(len(step.does) for foresight in foreseen.values() for step in foresight.until_stop)
+    stopped = sum(any(step.stops for step in foresight.until_stop) for foresight in foreseen.values())
+    yield f"{len(foreseen)} cabinets: {writes} writes would be sent; {stopped} would stop or wait on the way"
+    reasons = Counter(decision.not_yet.values()).most_common(3)
+    if not decision.start:
+        when = f"; that may change at {decision.look_again_at:%Y-%m-%d %H:%M} UTC" if decision.look_again_at else ""
+        yield f"Nothing would start now{when}:"
+    else:
+        yield f"{len(decision.start)} would start now{', the others later:' if reasons else ''}"
+    yield from (f"  {count} of them: {why}" for why, count in reasons)
 
 
 def say_foreseen(code: str, steps: Sequence[Foreseen]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -214,3 +216,16 @@ def test_a_dry_run_tells_each_cabinets_open_steps_and_writes_nothing(bascule: Ba
     assert steps["activation-key"] == ["compute-key", "enter-key"]
     assert "admin-sage      would send admin-sage" in bascule(*words).out
     assert written(sandbox) == []
+
+
+def test_a_dry_run_first_says_how_much_it_would_be_and_whether_it_could_begin_at_this_hour(
+    bascule: Bascule, tmp_path: Path
+) -> None:
+    hour = datetime.now(ZoneInfo("Europe/Paris")).hour
+    opens, closes = f"{(hour + 3) % 24:02}:00", f"{(hour + 9) % 24:02}:00"
+    shut = f'waves: {{pilot: {{window: {{from: "{opens}", to: "{closes}"}}}}}}'
+    for waves, says in ((shut, "Nothing would start now; that may change at"), ("waves: {pilot: {}}", "4 would start")):
+        (tmp_path / "waves.yaml").write_text(waves, encoding="utf-8")
+        told = bascule("run", "-i", "inv.csv", "--waves", "waves.yaml", "--dry-run").out.splitlines()
+        assert told[0].startswith("4 cabinets: ")
+        assert told[1].startswith(says)
