@@ -14,6 +14,7 @@ from bascule.connectors import Operation
 from bascule.engine import Standing
 from bascule.model import Cabinet, Outcome
 from bascule.reports import WaveStatus, status_of
+from bascule.reports.status import word_of
 from bascule.waves.breaker import Trip
 from bascule.waves.governor import GateShut, StageHeld, Stop, WindowClosed
 from config.settings import Settings
@@ -91,6 +92,8 @@ class Progress(Watch):
             out.print("Stopped.", highlight=False)
         if self.conducted is not None and (self.conducted.stop is not None or self.conducted.stopped):
             out.print(what_goes_on(status), highlight=False, markup=False, soft_wrap=True)
+        if (of_these := self._of_the_selection(status)) is not None:
+            out.print(of_these, highlight=False, soft_wrap=True)
         out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
         says_how = self.conducted is not None and self.conducted.stop is not None
         if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS) and not says_how:
@@ -100,6 +103,15 @@ class Progress(Watch):
                 markup=False,
                 soft_wrap=True,
             )
+
+    def _of_the_selection(self, status: WaveStatus) -> str | None:
+        """What became of the cabinets that this run took up, where they are not all: the exit code speaks of these."""
+        if self.prepared is None or len(self.prepared.cabinets) == status.planned:
+            return None
+        taken_up = {cabinet.code for cabinet in self.prepared.cabinets}
+        words = Counter(word_of(cabinet) for cabinet in status.cabinets if cabinet.code in taken_up)
+        told = ", ".join(f"{count} {word}" for word, count in words.most_common())
+        return f"Of the {len(taken_up)} that this run was for: {told}."
 
 
 def why_it_stopped(stop: Stop, wave: str) -> list[str]:

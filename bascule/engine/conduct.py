@@ -289,7 +289,8 @@ class _Conductor:
             told = f"the wave goes on: {in_flight} in flight, {left} still to start"
         else:
             goes_on = "go on" if len(decision.finish_step) < in_flight else "finish their step"
-            told = f"{decision.stops.why}; {in_flight} in flight {goes_on}, {left} are not started"
+            busy = f"{in_flight} in flight {goes_on}" if in_flight else "nothing is in flight"
+            told = f"{decision.stops.why}; {busy}, {left} are not started"
         log.warning("wave %s: %s", self._run.wave, told)
         evidence: dict[str, Any] = {
             "governs": type(decision.stops).__name__ if decision.stops else None,

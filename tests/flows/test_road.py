@@ -88,6 +88,7 @@ def test_a_wave_blocks_where_rights_are_missing_and_a_rerun_does_only_what_is_le
     again = bascule("rerun", "--wave", "default", "--only", "blocked")
 
     assert again.returncode == 0, again.stderr
+    assert "Of the 1 that this run was for: 1 ok." in again.stdout
     assert {line["cabinet"] for line in journal(sandbox)[before:]} == {"C0002"}
     assert set(effective_once_writes(sandbox).values()) == {1}
     assert len(effective_once_writes(sandbox)) == 8 * len(ONCE)
