@@ -14,6 +14,7 @@ import pytest
 from bascule.ledger import Ledger
 from bascule.reports.account import account_of
 from bascule.reports.page import html_page
+from bascule.reports.proces_verbal import proces_verbaux
 from tests.browser.chromium import Tab, browser, installed
 from tests.browser.waves import HOSTILE, wave
 from tests.unit.reports.histories import WHEN
@@ -249,3 +250,19 @@ def test_on_paper_it_fits_an_a4_page(tab: Tab, reports: dict[str, Path], tmp_pat
     tab.print_to(tmp_path / "report.pdf")
     tab.paint()
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_proces_verbal_opens_offline_fits_its_page_and_keeps_nobody_out(
+    tab: Tab, reports: dict[str, Path], tmp_path: Path, dark: bool
+) -> None:
+    with Ledger(f"sqlite:///{reports['fr'].with_name('ledger.db')}", read_only=True) as ledger:
+        [made] = proces_verbaux(ledger, "pilot", ["P0005"])
+    page = tmp_path / "P0005.html"
+    page.write_bytes(made.page())
+    tab.open(page, dark=dark, width=A4)
+    tab.picture(tmp_path / "proces-verbal.png")
+    assert (tab.complaints, tab.asked_for) == ([], [page.as_uri()])
+    assert tab.value(f"{TOO_WIDE}.map((one) => one.className || one.tagName)") == []
+    tab.value(AXE.read_text(encoding="utf-8") + "; 0")
+    assert _grave(tab, "document") == []
