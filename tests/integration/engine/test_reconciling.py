@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from bascule.ledger import Entry, EntryKind, Owner, first_broken
 from bascule.model import Cabinet, ErrorClass, Outcome, State, System
 from bascule.reports import status_of
 from bascule.reports.drift import trend
+from bascule.reports.publishing import publish
 from tests.builders import Stage, cabinets, stage
 
 FIRST, SECOND, THIRD = "C0001", "C0002", "C0003"
@@ -99,6 +101,16 @@ async def test_one_right_removed_on_one_group_names_exactly_the_dossiers_that_st
         assert verdict.reason.startswith(f"{len(expected)} dossiers missing: {expected[0]}, ")
         assert f"all those dossiers are of the group '{lost}'" in verdict.evidence["remedy"]
         assert verdict.error_signature == "reconcile: <n> dossiers missing"
+
+        assert (await ran(on)).outcomes == {Outcome.OK: 2, Outcome.PARTIAL: 1}
+        folder = publish(on.ledger, "pilot", tmp_path / "runs").folder
+        for document in (folder / "report.html", folder / "proces-verbaux" / f"{FIRST}.html"):
+            exactly = ", ".join(expected)
+            assert exactly in document.read_text(encoding="utf-8"), document.name
+        listed = json.loads((folder / "report.json").read_text(encoding="utf-8"))["differences"]
+        assert [(one["code"], one["kind"], one["key"]) for one in listed] == [
+            (FIRST, "missing", key) for key in expected
+        ]
 
 
 async def test_dossiers_lost_without_a_word_are_named_one_by_one(three: Stage) -> None:
