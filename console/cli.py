@@ -11,6 +11,7 @@ import typer
 from console import (
     auditing,
     commanding,
+    following,
     inbox,
     inventory,
     noticing,
@@ -44,6 +45,7 @@ reconciling.register(app)
 unlocking.register(app)
 reporting.register(app)
 watching.register(app)
+following.register(app)
 auditing.register(app)
 
 

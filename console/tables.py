@@ -56,7 +56,7 @@ def _stands(cabinet: CabinetStatus, now: datetime) -> Text:
     lines = [
         (word, COLOURS.get(word, "red")),
         *([(f"at {cabinet.step}", "dim")] if cabinet.step else []),
-        *([(f"for {how_long}", "dim")] if (how_long := _for_how_long(cabinet, now)) else []),
+        *([(f"for {how_long}", "dim")] if (how_long := for_how_long(cabinet, now)) else []),
     ]
     # Text that comes from outside is shown as it is, never read as markup.
     return Text("\n").join(Text(line, style=style) for line, style in lines)
@@ -68,7 +68,8 @@ def _why_and_next(cabinet: CabinetStatus) -> Text:
     return Text("\n".join(told))
 
 
-def _for_how_long(cabinet: CabinetStatus, now: datetime) -> str:
+def for_how_long(cabinet: CabinetStatus, now: datetime) -> str:
+    """Empty where nobody waits for it."""
     if cabinet.since is None or cabinet.lifecycle not in (Lifecycle.RUNNING, Lifecycle.WAITING, Lifecycle.PAUSED):
         return ""
     minutes = int((now - cabinet.since).total_seconds() // 60)

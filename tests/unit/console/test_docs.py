@@ -28,7 +28,8 @@ COMMANDS = dict(commands(typer.main.get_command(app), "bascule"))
 def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     inventory = {f"bascule inventory {verb}" for verb in ("check", "template", "sample", "import", "diff")}
     looking = {
-        f"bascule {verb}" for verb in ("status", "report", "report compare", "doctor", "sandbox", "ledger upgrade")
+        f"bascule {verb}"
+        for verb in ("status", "report", "report compare", "watch", "doctor", "sandbox", "ledger upgrade")
     }
     playing = {f"bascule sandbox {verb}" for verb in ("export", "operator")}
     planning = {f"bascule {verb}" for verb in ("plan", "plan diff", "apply")}

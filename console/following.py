@@ -1,0 +1,128 @@
+"""The verb that goes on looking: watch."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from console.telling import say, say_where
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from bascule.reports import CabinetStatus, WaveStatus
+
+Environment = Annotated[
+    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
+]
+
+COLUMNS = (20, 22, 16, 8)
+"""Of a cabinet's line: code, word, step, for how long. What is left is for why and what next."""
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(watch)
+
+
+def watch(
+    wave: Annotated[str, typer.Option("--wave", "-w", help="The wave, as the ledger knows it.")],
+    every: Annotated[float, typer.Option("--every", min=0.5, help="Seconds between two looks.")] = 2.0,
+    environment: Environment = None,
+) -> None:
+    """Go on showing where a wave stands, until no run is at work on it any more. Ctrl-C ends the looking, not the wave.
+
+    Reads the ledger and nothing else, from any terminal. Where the output is no terminal it is shown once.
+
+    Example: bascule watch --wave pilot
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    from bascule.engine.commanding import running
+    from bascule.reports import status_of
+    from config.settings import read_settings
+    from config.wiring import open_ledger
+
+    settings = read_settings(environment)
+    say_where(settings)
+    out = Console()
+    with open_ledger(settings, read_only=True) as ledger:
+
+        def look() -> Text:
+            width, height = out.size
+            return picture(status_of(ledger, wave, settings.expected.sizes), width, height - 1, datetime.now(UTC))
+
+        first = look()
+        if not out.is_terminal:
+            out.print(first, soft_wrap=True)
+            return
+        try:
+            with Live(first, console=out, auto_refresh=False, screen=False) as live:
+                while running(ledger, wave):
+                    time.sleep(every)
+                    live.update(look(), refresh=True)
+                live.update(look(), refresh=True)
+        except KeyboardInterrupt:
+            return
+    say(f"No run is at work on wave {wave}. bascule status --wave {wave} says what needs somebody.")
+
+
+def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
+    """As many lines as there is room for, none longer than the terminal is wide; who needs somebody first, worst first."""
+    from rich.text import Text
+
+    from bascule.reports.status import locked_out_in_words, needing_somebody, word_of
+
+    words = Counter(word_of(cabinet) for cabinet in status.cabinets)
+    over = sum(cabinet.ended_at is not None for cabinet in status.cabinets)
+    head = [
+        Text(
+            f"Wave {status.wave}: {', '.join(f'{count} {word}' for word, count in words.most_common())}", style="bold"
+        ),
+        _bar(over, status.planned, width),
+        *(Text(line, style="bold red") for line in locked_out_in_words(status)),
+        *(Text(line, style="yellow") for line in status.halts),
+    ]
+    rows = [one for one in needing_somebody(status) if one.started_at is not None]
+    rows.sort(key=lambda one: (one.lifecycle != "ended", one.slow is None))
+    room = max(1, height - len(head))
+    shown = rows if len(rows) <= room else rows[: room - 1]
+    lines = [*head, *(_line(one, now) for one in shown)]
+    if len(shown) < len(rows):
+        lines.append(Text(f"… and {len(rows) - len(shown)} more: bascule status --wave {status.wave}", style="dim"))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines[:height])
+
+
+def _bar(over: int, planned: int, width: int) -> Text:
+    from rich.text import Text
+
+    told = f" {over} of {planned} let go of"
+    room = max(10, width - len(told))
+    full = room * over // planned if planned else 0
+    return Text("━" * full, style="green") + Text("─" * (room - full), style="dim") + Text(told)
+
+
+def _line(cabinet: CabinetStatus, now: datetime) -> Text:
+    """One line, whatever it says: text from outside is shown as it is, never read as markup."""
+    from rich.text import Text
+
+    from bascule.reports.status import word_of
+    from bascule.reports.visible import visible
+    from console.tables import COLOURS, for_how_long
+
+    word = word_of(cabinet)
+    cells = (cabinet.code, word, cabinet.step or "", for_how_long(cabinet, now))
+    styles = ("bold", COLOURS.get(word, "red"), "", "")
+    line = Text()
+    for cell, size, style in zip(cells, COLUMNS, styles, strict=True):
+        line.append(f"{cell[: size - 1]:{size}}", style=style)
+    if cabinet.slow:
+        line.append(f"SLOW {cabinet.slow}; ", style="yellow")
+    why = " → ".join(told for told in (cabinet.reason, cabinet.next_action) if told)
+    return line.append(visible(" ".join(why.split())))
