@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,8 +21,8 @@ Environment = Annotated[
     str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
 ]
 
-COLUMNS = (20, 22, 16, 8)
-"""Of a cabinet's line: code, word, step, for how long. What is left is for why and what next."""
+WIDEST = (21, 21, 16, 7)
+"""Of a cabinet's line: code, word, step, for how long, each as wide as it needs to be. What is left is for why and what next."""
 
 
 def register(app: typer.Typer) -> None:
@@ -46,6 +47,7 @@ def watch(
     from bascule.reports import status_of
     from config.settings import read_settings
     from config.wiring import open_ledger
+    from console.tables import wave_in_words
 
     settings = read_settings(environment)
     say_where(settings)
@@ -56,12 +58,11 @@ def watch(
             width, height = out.size
             return picture(status_of(ledger, wave, settings.expected.sizes), width, height - 1, datetime.now(UTC))
 
-        first = look()
         if not out.is_terminal:
-            out.print(first, soft_wrap=True)
+            out.print(wave_in_words(status_of(ledger, wave, settings.expected.sizes)))
             return
         try:
-            with Live(first, console=out, auto_refresh=False, screen=False) as live:
+            with Live(look(), console=out, auto_refresh=False, screen=False) as live:
                 while running(ledger, wave):
                     time.sleep(every)
                     live.update(look(), refresh=True)
@@ -91,7 +92,13 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     rows.sort(key=lambda one: (one.lifecycle != "ended", one.slow is None))
     room = max(1, height - len(head))
     shown = rows if len(rows) <= room else rows[: room - 1]
-    lines = [*head, *(_line(one, now) for one in shown)]
+    cells = [_cells(one, now) for one in shown]
+    sizes = (
+        [min(widest, 2 + max(map(len, column))) for widest, column in zip(WIDEST, zip(*cells, strict=True))]
+        if cells
+        else []
+    )
+    lines = [*head, *(_line(one, of_one, sizes) for one, of_one in zip(shown, cells, strict=True))]
     if len(shown) < len(rows):
         lines.append(Text(f"… and {len(rows) - len(shown)} more: bascule status --wave {status.wave}", style="dim"))
     for line in lines:
@@ -108,19 +115,22 @@ def _bar(over: int, planned: int, width: int) -> Text:
     return Text("━" * full, style="green") + Text("─" * (room - full), style="dim") + Text(told)
 
 
-def _line(cabinet: CabinetStatus, now: datetime) -> Text:
+def _cells(cabinet: CabinetStatus, now: datetime) -> tuple[str, ...]:
+    from bascule.reports.status import word_of
+    from console.tables import for_how_long
+
+    return cabinet.code, word_of(cabinet), cabinet.step or "", for_how_long(cabinet, now)
+
+
+def _line(cabinet: CabinetStatus, cells: Sequence[str], sizes: Sequence[int]) -> Text:
     """One line, whatever it says: text from outside is shown as it is, never read as markup."""
     from rich.text import Text
 
-    from bascule.reports.status import word_of
     from bascule.reports.visible import visible
-    from console.tables import COLOURS, for_how_long
+    from console.tables import COLOURS
 
-    word = word_of(cabinet)
-    cells = (cabinet.code, word, cabinet.step or "", for_how_long(cabinet, now))
-    styles = ("bold", COLOURS.get(word, "red"), "", "")
     line = Text()
-    for cell, size, style in zip(cells, COLUMNS, styles, strict=True):
+    for cell, size, style in zip(cells, sizes, ("bold", COLOURS.get(cells[1], "red"), "", ""), strict=True):
         line.append(f"{cell[: size - 1]:{size}}", style=style)
     if cabinet.slow:
         line.append(f"SLOW {cabinet.slow}; ", style="yellow")
