@@ -93,11 +93,9 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     room = max(1, height - len(head))
     shown = rows if len(rows) <= room else rows[: room - 1]
     cells = [_cells(one, now) for one in shown]
-    sizes = (
-        [min(widest, 2 + max(map(len, column))) for widest, column in zip(WIDEST, zip(*cells, strict=True))]
-        if cells
-        else []
-    )
+    sizes = [
+        min(widest, 2 + max((len(of_one[place]) for of_one in cells), default=0)) for place, widest in enumerate(WIDEST)
+    ]
     lines = [*head, *(_line(one, of_one, sizes) for one, of_one in zip(shown, cells, strict=True))]
     if len(shown) < len(rows):
         lines.append(Text(f"… and {len(rows) - len(shown)} more: bascule status --wave {status.wave}", style="dim"))
