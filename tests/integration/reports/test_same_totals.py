@@ -1,0 +1,277 @@
+"""The same totals wherever they are told: counted again from each document itself, for random histories."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from bascule.ledger import EntryKind, Ledger
+from bascule.model import Lifecycle, Outcome, State
+from bascule.reports.language import language_named
+from bascule.reports.publishing import Published, publish
+from bascule.reports.status import CabinetStatus, status_of, wave_table
+from tasks.reporting import artifact_of, files_of
+from tests.unit.reports.histories import History, acted, began, blocked, ended, judged, line, ok, planned, proved, write
+
+HOSTILE = [
+    "Cabinet Œuvrard",
+    "=cmd|' /C calc'!A0",
+    "</script><script>alert(1)</script>",
+    "a\tb \u202ec",
+    "| *x* [y](z)",
+]
+
+
+def partial(code: str) -> History:
+    keys = [{"key": "D1"}, {"key": "=D2"}]
+    told = {"reconciled": {"compared": [{"what": "dossier", "source": 9, "target": 7, "missing": keys}]}}
+    return [
+        *began(code),
+        *judged(code, "reconcile", State.FAILED, "2 dossiers missing: D1, =D2", evidence=told),
+        *ended(code, Outcome.PARTIAL, step="reconcile", reason="2 dossiers missing: D1, =D2"),
+    ]
+
+
+def waiting(code: str) -> History:
+    return [*began(code), *ended(code, Outcome.NONE, lifecycle=Lifecycle.WAITING, reason="a person must do this")]
+
+
+def reserved(code: str) -> History:
+    told = {"rule": "CON-01", "level": "reservation", "about": ["42", "43"], "remedy": "enter it"}
+    return [
+        *began(code),
+        line(code, EntryKind.FINDING, step="contacts", reason="=a contact", evidence=told),
+        *proved(code, "contacts"),
+        *ended(code, Outcome.OK_WITH_RESERVATIONS),
+    ]
+
+
+def locked_out(code: str) -> History:
+    told = {"rule": "LCK-02", "level": "note", "about": [code], "locked_out_for": 61.5, "by_later_run": False}
+    return [
+        *began(code),
+        *acted(code, "lock-out", 3),
+        *acted(code, "reopen", 2),
+        line(code, EntryKind.FINDING, step="reopen", evidence=told),
+        *ended(code, Outcome.FAILED, error_signature="synchronise: =gone", reason="gone"),
+    ]
+
+
+def decided(code: str) -> History:
+    return [
+        line(code, EntryKind.NOTE, who="=anne", step="reopen", reason="the wizard was shut", evidence={"unlock": True})
+    ]
+
+
+KINDS: list[Callable[[str], History]] = [ok, blocked, partial, waiting, began, reserved, locked_out, decided]
+CABINETS = st.lists(
+    st.tuples(st.sampled_from(HOSTILE), st.booleans(), st.lists(st.sampled_from(KINDS), max_size=3)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=30,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(CABINETS)
+def test_every_document_tells_the_same_totals(
+    cabinets: list[tuple[str, bool, list[Callable[[str], History]]]],
+) -> None:
+    with tempfile.TemporaryDirectory() as place, Ledger(f"sqlite:///{place}/ledger.db") as ledger:
+        histories = []
+        for number, (name, excluded, kinds) in enumerate(cabinets):
+            code = f"C{number:04}"
+            evidence = {"name": name, **({"excluded": True} if excluded and not kinds else {})}
+            histories += [planned(code, evidence=evidence), *(kind(code) for kind in kinds)]
+        write(ledger, *histories)
+        write(ledger, planned("C0099"), ok("C0099"), wave="another")
+        published = publish(ledger, "pilot", Path(place) / "runs", language="en")
+        told = told_by(published)
+        assert told.pop("report.json")
+        totals = json.loads((published.folder / "report.json").read_text(encoding="utf-8"))["totals"]
+        assert totals["planned"] == len(cabinets) == sum(totals["outcomes"].values())
+        for document, figures in told.items():
+            assert {name: totals[name] for name in figures} == figures, document
+
+
+def told_by(published: Published) -> dict[str, dict[str, Any]]:
+    """By document, each figure that it tells, as a reader counts it there."""
+    folder = published.folder
+    return {
+        "report.json": of_json(folder),
+        "status.json": of_status(json.loads((folder / "status.json").read_text(encoding="utf-8"))),
+        "report.html": of_page((folder / "report.html").read_text(encoding="utf-8")),
+        "report.xlsx": of_workbook(folder / "report.xlsx"),
+        "cabinets.csv": of_cabinets(rows_of(folder / "cabinets.csv")),
+        "steps.csv": {"steps_done": sum(row["state"] == "done" for row in rows_of(folder / "steps.csv"))},
+        "failed.csv": of_failed(rows_of(folder / "failed.csv"), published),
+        "summary.md": of_summary((folder / "summary.md").read_text(encoding="utf-8")),
+        "Prefect's table": of_table(artifact_of(published)),
+    }
+
+
+def of_json(folder: Path) -> dict[str, Any]:
+    """The totals that it tells are those of its own lists."""
+    told = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    counted = {
+        **of_status({"planned": len(told["cabinets"]), "cabinets": told["cabinets"]}),
+        "errors": len(told["errors"]),
+        "findings": len(told["findings"]),
+        "said": len(told["approvals"]),
+        "runs": len(told["runs"]),
+        "missing": sum(row["missing"] for row in told["reconciled"]),
+        "locked_out_seconds": round(sum(row["locked_out"] for row in told["cabinets"]), 1),
+    }
+    assert {name: told["totals"][name] for name in counted} == counted
+    assert sum(one["kind"] == "missing" for one in told["differences"]) == counted["missing"]
+    return counted
+
+
+def of_status(told: dict[str, Any]) -> dict[str, Any]:
+    outcomes = Counter(cabinet["outcome"] for cabinet in told["cabinets"])
+    assert told.get("outcomes", outcomes) == outcomes
+    counted = {
+        "planned": told["planned"],
+        "outcomes": dict(outcomes),
+        "attempts": sum(cabinet["attempts"] for cabinet in told["cabinets"]),
+    }
+    return counted | ({"grade": told["grade"]} if "grade" in told else {})
+
+
+def of_page(page: str) -> dict[str, Any]:
+    data = {name: value for value, name in re.findall(r'<data value="([^"]*)" data-total="([^"]*)">', page)}
+    outcomes = {
+        name.removeprefix("outcomes."): int(data.pop(name)) for name in list(data) if name.startswith("outcomes.")
+    }
+    grid = json.loads(re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert Counter(cabinet["outcome"] for cabinet in grid["cabinets"]) == outcomes
+    return {
+        "outcomes": outcomes,
+        "grade": data.pop("grade"),
+        "locked_out_seconds": float(data.pop("locked_out_seconds")),
+        **{name: int(value) for name, value in data.items()},
+    }
+
+
+def of_workbook(path: Path) -> dict[str, Any]:
+    """The tabs counted, and each figure of the first tab held against what it tells."""
+    word = language_named("en").word
+    book = openpyxl.load_workbook(path, data_only=True)
+    rows = {name: list(book[word(f"workbook.tab.{name}")].iter_rows(values_only=True)) for name in TABS}
+    outcome = {word(f"outcome.{one}"): one.value for one in Outcome}
+    heads = {name: [str(cell) for cell in of_one[0]] for name, of_one in rows.items()}
+
+    def column(tab: str, key: str) -> list[Any]:
+        title = word(f"workbook.column.{key}")
+        place = next(number for number, head in enumerate(heads[tab]) if head.startswith(title))
+        return [row[place] for row in rows[tab][1:] if row[0] is not None]
+
+    counted = {
+        "planned": len(column("cabinets", "code")),
+        "outcomes": dict(Counter(outcome[str(cell)] for cell in column("cabinets", "outcome"))),
+        "attempts": sum(column("cabinets", "attempts")),
+        "steps_done": column("steps", "state").count(word("state.done")),
+        "errors": len(column("errors", "error_signature")),
+        "findings": len(column("findings", "code")),
+        "said": len(column("approvals", "code")),
+        "missing": sum(column("reconciliation", "missing")),
+        "runs": len(column("runs", "run")),
+    }
+    front = {
+        str(row[0]).strip(): row[1]
+        for row in book.worksheets[0].iter_rows(values_only=True)
+        if row[0] and row[1] is not None
+    }
+    for name, figure in counted.items():
+        if name != "outcomes":
+            assert front[word(f"workbook.total.{name}").strip()] == figure, name
+    return counted
+
+
+TABS = ("cabinets", "steps", "errors", "findings", "approvals", "reconciliation", "runs")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def of_cabinets(rows: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "planned": len(rows),
+        "outcomes": dict(Counter(row["outcome"] for row in rows)),
+        "attempts": sum(int(row["attempts"]) for row in rows),
+        "errors": len({row["error_signature"] for row in rows} - {""}),
+    }
+
+
+def of_failed(rows: list[dict[str, str]], published: Published) -> dict[str, Any]:
+    """All that are not ok, and who is to be moved: the others are counted from the table of all."""
+    fine = Counter(row["outcome"] for row in rows_of(published.folder / "cabinets.csv"))
+    kept = {one: fine[one] for one in ("ok", "excluded") if fine[one]}
+    return {"outcomes": dict(Counter(row["outcome"] for row in rows)) | kept}
+
+
+def of_summary(text: str) -> dict[str, Any]:
+    accounted, planned_, grade = re.search(  # type: ignore[union-attr]
+        r"\*\*(\d+) of (\d+) cabinets accounted for\. Grade: ([a-z-]+)\.\*\*", text
+    ).groups()
+    assert accounted == planned_
+    counts = re.findall(rf"^\| ({'|'.join(Outcome)}) \| (\d+) \|$", text, re.MULTILINE)
+    return {"planned": int(planned_), "grade": grade, "outcomes": {word: int(count) for word, count in counts}}
+
+
+def of_table(artifact: dict[str, Any]) -> dict[str, Any]:
+    first = artifact["table"][0]
+    counts = (part.split(" ", 1) for part in str(first["outcome"]).split(", "))
+    return {
+        "planned": int(str(first["cabinet"]).removeprefix("all ")),
+        "grade": str(first["next"]).removeprefix("grade: "),
+        "outcomes": {word: int(count) for count, word in counts},
+    }
+
+
+def test_what_the_command_tells_is_what_the_documents_tell(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    with Ledger(url) as ledger:
+        write(ledger, planned("C0001"), planned("C0002"), planned("C0003"), ok("C0001"), partial("C0002"))
+        published = publish(ledger, "pilot", tmp_path / "runs")
+    told = subprocess.run(
+        [sys.executable, "-c", "from console.cli import main; main()", "status", "--wave", "pilot", "--json"],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={"BASCULE_LEDGER_URL": url, "PYTHONPATH": str(Path(__file__).parents[3]), "PATH": ""},
+        cwd=tmp_path,
+    )
+    assert json.load(io.StringIO(told.stdout)) == json.loads((published.folder / "status.json").read_text())
+    assert of_status(json.loads(told.stdout))["outcomes"] == {"ok": 1, "partial": 1, "none": 1}
+
+
+def test_prefects_pages_stay_small_however_large_the_wave(tmp_path: Path) -> None:
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger:
+        codes = [f"C{number:04}" for number in range(1_200)]
+        write(ledger, *map(planned, codes), *map(waiting, codes))
+        status = status_of(ledger, "pilot")
+        published = publish(ledger, "pilot", tmp_path / "runs")
+    assert all(isinstance(cabinet, CabinetStatus) for cabinet in status.cabinets)
+    assert len(wave_table(status)) == 202
+    assert len(files_of(published)["markdown"]) < 5_000
