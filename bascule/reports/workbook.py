@@ -198,6 +198,18 @@ SHEETS = (
         lambda account: account.reconciled,
     ),
     Sheet(
+        "differences",
+        (
+            Column("code", 14),
+            Column("what", 22, words="what"),
+            Column("kind", 14, words="listed"),
+            Column("key", 34),
+            Column("group", 16),
+            Column("detail", 60),
+        ),
+        lambda account: account.differences,
+    ),
+    Sheet(
         "runs",
         (
             Column("run", 30),

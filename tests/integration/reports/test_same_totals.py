@@ -195,6 +195,7 @@ def of_workbook(path: Path) -> dict[str, Any]:
         "missing": sum(column("reconciliation", "missing")),
         "runs": len(column("runs", "run")),
     }
+    assert column("differences", "kind").count(word("listed.missing")) == counted["missing"]
     front = {
         str(row[0]).strip(): row[1]
         for row in book.worksheets[0].iter_rows(values_only=True)
@@ -206,7 +207,7 @@ def of_workbook(path: Path) -> dict[str, Any]:
     return counted
 
 
-TABS = ("cabinets", "steps", "errors", "findings", "approvals", "reconciliation", "runs")
+TABS = ("cabinets", "steps", "errors", "findings", "approvals", "reconciliation", "differences", "runs")
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from bascule.reports.workbook import LONGEST, workbook
 from tests.unit.reports.histories import History, acted, began, blocked, ended, line, ok, planned, write
 
 LATER = datetime(2027, 1, 1, 12, 30, tzinfo=UTC)
-TABS = "Summary Cabinets Steps Errors Findings Approvals Durations Reconciliation Runs Audit".split()
+TABS = "Summary Cabinets Steps Errors Findings Approvals Durations Reconciliation Differences Runs Audit".split()
 
 
 def written(ledger: Ledger, language: str = "en") -> bytes:
