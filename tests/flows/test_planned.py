@@ -55,4 +55,4 @@ def test_a_plan_that_holds_is_carried_out_and_is_told_in_the_ledger(
         after = json.loads((tmp_path / "after.json").read_text(encoding="utf-8"))
         assert [cabinet["steps"] for cabinet in after["cabinets"]] == [[], [], []], "what is proven is left out"
         differs = bascule("plan", "diff", "plan.json", "after.json").stdout
-        assert "C0001: proven since: admin-rights" in differs
+        assert "C0001, C0002, C0003: proven since: admin-rights" in differs
