@@ -47,7 +47,7 @@ def watch(
     from bascule.reports import status_of
     from config.settings import read_settings
     from config.wiring import open_ledger
-    from console.tables import wave_in_words
+    from console.watching import show
 
     settings = read_settings(environment)
     say_where(settings)
@@ -59,7 +59,7 @@ def watch(
             return picture(status_of(ledger, wave, settings.expected.sizes), width, height - 1, datetime.now(UTC))
 
         if not out.is_terminal:
-            out.print(wave_in_words(status_of(ledger, wave, settings.expected.sizes)))
+            show(status_of(ledger, wave, settings.expected.sizes))
             return
         try:
             with Live(look(), console=out, auto_refresh=False, screen=False) as live:
@@ -76,22 +76,21 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     """As many lines as there is room for, none longer than the terminal is wide; who needs somebody first, worst first."""
     from rich.text import Text
 
-    from bascule.reports.status import locked_out_in_words, needing_somebody, word_of
+    from bascule.reports.status import GRAVITY, locked_out_in_words, needing_somebody, word_of
 
     words = Counter(word_of(cabinet) for cabinet in status.cabinets)
+    totals = ", ".join(f"{count} {word}" for word, count in words.most_common())
     over = sum(cabinet.ended_at is not None for cabinet in status.cabinets)
     head = [
-        Text(
-            f"Wave {status.wave}: {', '.join(f'{count} {word}' for word, count in words.most_common())}", style="bold"
-        ),
+        Text(f"Wave {status.wave}, grade {status.grade}: {totals}", style="bold"),
         _bar(over, status.planned, width),
         *(Text(line, style="bold red") for line in locked_out_in_words(status)),
         *(Text(line, style="yellow") for line in status.halts),
     ]
     rows = [one for one in needing_somebody(status) if one.started_at is not None]
-    rows.sort(key=lambda one: (one.lifecycle != "ended", one.slow is None))
+    rows.sort(key=lambda one: (GRAVITY.index(one.outcome), one.slow is None))
     room = max(1, height - len(head))
-    shown = rows if len(rows) <= room else rows[: room - 1]
+    shown = rows if len(rows) <= room else _worst_and_under_way(rows, room - 1)
     cells = [_cells(one, now) for one in shown]
     sizes = [
         min(widest, 2 + max((len(of_one[place]) for of_one in cells), default=0)) for place, widest in enumerate(WIDEST)
@@ -102,6 +101,18 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n").join(lines[:height])
+
+
+def _worst_and_under_way(rows: Sequence[CabinetStatus], room: int) -> list[CabinetStatus]:
+    """Of more than there is room for: half went wrong, so that who is at work stays in sight however many failed."""
+    from bascule.model import Outcome
+    from bascule.reports.status import GRAVITY
+
+    went_wrong = [one for one in rows if GRAVITY.index(one.outcome) < GRAVITY.index(Outcome.NONE)]
+    others = rows[len(went_wrong) :]
+    half = max(room - room // 2, room - len(others))
+    worst = went_wrong[:half]
+    return [*worst, *others[: room - len(worst)]]
 
 
 def _bar(over: int, planned: int, width: int) -> Text:

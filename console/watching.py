@@ -41,13 +41,9 @@ def status(
 
     Example: bascule status --wave pilot --json
     """
-    from rich.console import Console
-
     from bascule.reports import status_of
-    from bascule.reports.status import locked_out_in_words
     from config.settings import read_settings
     from config.wiring import open_ledger
-    from console.tables import wave_in_words
 
     settings = read_settings(environment)
     say_where(settings)
@@ -59,10 +55,20 @@ def status(
     if json:
         print_json(found.as_json())
     else:
-        out = Console()
-        for said in (*locked_out_in_words(found), *found.halts):
-            out.print(said, highlight=False, markup=False, soft_wrap=True)
-        out.print(wave_in_words(found))
+        show(found)
+
+
+def show(status: WaveStatus) -> None:
+    """Who is locked out and why the last run started no more, before all else; then the wave."""
+    from rich.console import Console
+
+    from bascule.reports.status import locked_out_in_words
+    from console.tables import wave_in_words
+
+    out = Console()
+    for said in (*locked_out_in_words(status), *status.halts):
+        out.print(said, highlight=False, markup=False, soft_wrap=True)
+    out.print(wave_in_words(status))
 
 
 def _tell_waves(found: list[WaveStatus], *, as_json: bool) -> None:

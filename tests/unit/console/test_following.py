@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_who_failed_stands_first_then_who_is_slow() -> None:
     assert "[bold]a reason[/]" in told[0]
 
 
+def test_however_many_failed_who_is_at_work_stays_in_sight() -> None:
+    words = [row.split()[1] for row in picture(LARGE, 80, 24, NOW).plain.split("\n")[2:-1]]
+    assert words == ["failed"] * 11 + ["running", "waiting"] * 5
+
+
+def test_a_reservation_comes_after_who_is_at_work() -> None:
+    reserved = replace(standing(0), outcome=Outcome.OK_WITH_RESERVATIONS)
+    two = WaveStatus(wave="pilot", planned=2, cabinets=(reserved, standing(1)))
+    head, _, *rows = picture(two, 160, 24, NOW).plain.split("\n")
+    assert head.startswith("Wave pilot, grade none: ")
+    assert [row.split()[0] for row in rows] == ["C00001", "C00000"]
+
+
 @pytest.fixture
 def ledger_file(tmp_path: Path) -> Path:
     (tmp_path / ".bascule").mkdir()
@@ -85,6 +99,7 @@ def test_where_there_is_no_terminal_it_is_shown_once(bascule: Bascule, ledger_fi
     told = bascule("watch", "--wave", "pilot")
     assert told.code == 0
     assert "C0002" in told.out
+    assert told.out == bascule("status", "--wave", "pilot").out
     assert bascule("watch", "--wave", "pilott").code == 2
 
 
