@@ -72,5 +72,6 @@ def for_how_long(cabinet: CabinetStatus, now: datetime) -> str:
     """Empty where nobody waits for it."""
     if cabinet.since is None or cabinet.lifecycle not in (Lifecycle.RUNNING, Lifecycle.WAITING, Lifecycle.PAUSED):
         return ""
-    minutes = int((now - cabinet.since).total_seconds() // 60)
+    # Clocks of two machines may differ.
+    minutes = max(0, int((now - cabinet.since).total_seconds() // 60))
     return f"{minutes // 1440} d" if minutes >= 2880 else f"{minutes // 60} h" if minutes >= 120 else f"{minutes} min"
