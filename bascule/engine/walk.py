@@ -132,6 +132,9 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
 
     if lock_out_in(cabinet_run.history) is not None:
         await _hold_lock_out(cabinet_run)
+    elif any(entry.verb == LOCK_OUT for entry in cabinet_run.history):
+        # The run that let the users in may have died before it could say so.
+        run.ledger.let_lock_out_go(code, cabinet_run.fence)
     if cabinet_run.is_in_a_persons_hands([step_named(REOPEN)]):
         # Somebody was asked to let users in: nobody is kept out anew before that is settled.
         await let_users_in(cabinet_run, perform, done)

@@ -328,6 +328,19 @@ async def test_what_a_run_left_behind_that_died_before_it_locked_out_is_no_begin
         assert all(out.since > long_ago + timedelta(days=1) for out in held)
 
 
+async def test_a_lock_out_that_a_dead_run_ended_and_could_not_say_so_is_off_the_record_with_the_next_run(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, cabinets(1)) as on:
+        assert (await on.wave()).outcomes == {Outcome.OK: 1}
+        fence = await on.ledger.take_lease(CODE, DEAD, on.time.now())
+        since = on.time.now() - timedelta(minutes=5)
+        await on.ledger.hold_lock_out(CODE, DEAD, fence, since, since + timedelta(hours=4))
+        assert (await migrate(on.run(), on.cabinets[0])).outcome is Outcome.OK
+        await on.ledger.settle()
+        assert on.ledger.lock_outs(on.time.now()) == ()
+
+
 # A user who connects
 
 
