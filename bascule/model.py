@@ -58,6 +58,10 @@ class Outcome(StrEnum):
     EXCLUDED = "excluded"
 
 
+ARRIVED = (Outcome.OK, Outcome.OK_WITH_RESERVATIONS)
+"""What a cabinet came to whose data is on the other side."""
+
+
 class ErrorClass(StrEnum):
     """Why something went wrong, which sets whether it is tried again."""
 

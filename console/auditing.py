@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from bascule.errors import BasculeError
+from console.running import Environment, Json
 from console.telling import print_json, say, say_where
 
 if TYPE_CHECKING:
@@ -24,10 +25,6 @@ if TYPE_CHECKING:
 
 Wave = Annotated[str | None, typer.Option("--wave", "-w", help="A wave: its own chain and those of its cabinets.")]
 Cabinets = Annotated[list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's chain; may be repeated.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
-]
 
 HASH_SHOWN = 8
 """Characters of a hash that people compare at a glance; programs get all."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from console.running import Environment
 from console.telling import say, say_where
 
 Wave = Annotated[
@@ -20,9 +21,6 @@ By = Annotated[
     ),
 ]
 Because = Annotated[str, typer.Option("--because", help="Why; kept in the ledger.")]
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
-]
 
 
 def register(app: typer.Typer) -> None:

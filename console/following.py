@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.running import Environment
 from console.telling import say, say_where
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
     from bascule.reports import CabinetStatus, WaveStatus
 
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
-]
 
 WIDEST = (21, 21, 16, 7)
 """Of a cabinet's line: code, word, step, for how long, each as wide as it needs to be. What is left is for why and what next."""

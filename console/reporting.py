@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bascule.errors import BasculeError
+from console.running import Environment, Json
 from console.telling import print_json, say, say_where
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bascule.ledger import Ledger
-    from bascule.reports.proces_verbal import ProcesVerbal
     from config.settings import Settings
 
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
-]
 
 app = typer.Typer(invoke_without_command=True)
 
@@ -89,7 +86,7 @@ def report(
 @app.command()
 def compare(
     waves: Annotated[list[str], typer.Argument(help="Two waves or more, as the ledger knows them.", metavar="W1 W2 …")],
-    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    json: Json = False,
     environment: Environment = None,
 ) -> None:
     """Hold waves against each other, in the order of their first run: how many arrived, at once or not, how long it took.
@@ -135,6 +132,7 @@ def _folder(ledger: Ledger, wave: str, out: Path, settings: Settings, language: 
 
 def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> list[Path]:
     from bascule.reports.proces_verbal import proces_verbaux
+    from bascule.reports.publishing import write_whole
     from bascule.reports.status import status_of
     from bascule.waves.choosing import did_you_mean
 
@@ -151,18 +149,16 @@ def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> l
             remedy=f"bascule status --wave {wave}",
         )
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        return [_written(out / f"{one.record.code}.{ending}", one) for one in made for ending in ("html", "pdf")]
+        return [
+            write_whole(out / f"{one.record.code}.{ending}", content())
+            for one in made
+            for ending, content in (("html", one.page), ("pdf", one.pdf))
+        ]
     except OSError as trouble:
         raise NothingToReport(
             f"The procès-verbal could not be written to {out} ({trouble.strerror or trouble})",
             remedy="choose another -o",
         ) from trouble
-
-
-def _written(path: Path, one: ProcesVerbal) -> Path:
-    path.write_bytes(one.pdf() if path.suffix == ".pdf" else one.page())
-    return path
 
 
 def _tell(told: pd.DataFrame) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from console.running import Environment, Json
 from console.telling import masked, print_json, say_where
 
 if TYPE_CHECKING:
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
     from bascule.reports import WaveStatus
     from config.settings import Settings
 
-Environment = Annotated[
-    str | None, typer.Option("--environment", "-e", help="sandbox, production, or the path of a TOML file.")
-]
 Wave = Annotated[str, typer.Option("--wave", "-w", help="The wave, as the ledger knows it.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The ledger itself.")
 

@@ -23,6 +23,7 @@ Kind = Literal["missing", "extra", "different"]
 Listed = Literal["missing", "extra", "different", "tolerated", "expected"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
+LISTED: tuple[Listed, ...] = get_args(Listed)
 TEXTS = frozenset({"label", "name", "last name", "first name"})
 """Fields that people wrote to be read by people. All others are keys, numbers, or words of the contract."""
 LISTED_AT_MOST = 5_000

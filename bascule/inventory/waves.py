@@ -21,7 +21,7 @@ from pydantic import (
 from bascule.inventory import rules
 from bascule.inventory.document import Document, Tree, first_cell
 from bascule.inventory.rows import Code, Text
-from bascule.model import Outcome
+from bascule.model import ARRIVED, Outcome
 from bascule.tables.cells import Cell
 from bascule.tables.problems import Broken, Problem, did_you_mean
 from bascule.tables.text import folded
@@ -71,7 +71,6 @@ Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 RampStep = Annotated[int | str, BeforeValidator(_ramp_step)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 WaveName = Annotated[Text, AfterValidator(rules.wave)]
-ARRIVALS = (Outcome.OK, Outcome.OK_WITH_RESERVATIONS)
 
 
 class Settings(BaseModel):
@@ -283,7 +282,7 @@ def _broken(detail: Any, place: tuple[int | str, ...]) -> Broken:
 
 def _words_at(place: tuple[int | str, ...]) -> tuple[str, ...]:
     """What may be said where one of a few words is meant."""
-    return tuple(str(word) for word in (get_args(Day) if "days" in place else ARRIVALS))
+    return tuple(str(word) for word in (get_args(Day) if "days" in place else ARRIVED))
 
 
 def _problem(document: Document, wave: str, place: tuple[int | str, ...], tree: Tree, broken: Broken) -> Problem:

@@ -1,6 +1,6 @@
 """What was done, to whom, when and with what outcome. Append-only; the only room that knows SQL."""
 
-from bascule.ledger.entries import Entry, EntryKind, first_broken
+from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind, first_broken
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
 from bascule.ledger.ledger import Ledger, StoredInventory
 from bascule.ledger.lock_outs import LockOut
@@ -12,6 +12,7 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "ORDER_KINDS",
+    "SAID_OF_ORDERS",
     "Desk",
     "Entry",
     "EntryKind",

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -14,6 +14,8 @@ from bascule.errors import BasculeError
 from bascule.ledger.audit import Flaw, Head, Wrong
 from bascule.tables.opening import Accepted, content_of
 from bascule.tables.problems import Broken
+
+T = TypeVar("T")
 
 HEADS = "heads.json"
 SUMS = "SHA256SUMS"
@@ -43,17 +45,22 @@ _heads = TypeAdapter(dict[str, _Seen])
 def heads_in(folder: Path) -> Mapping[str, Head]:
     """Where each chain ended when the folder was written. Raises NoAnchor."""
     path = folder / HEADS
+    told = read_as(_heads, path)
+    if not told:
+        raise NoAnchor(f"{path} names no chain", remedy=GIVE_A_FOLDER)
+    return {name: Head(seen.seq, seen.hash) for name, seen in told.items()}
+
+
+def read_as(kind: TypeAdapter[T], path: Path) -> T:
+    """A file of a run folder, strictly read. Raises NoAnchor."""
     try:
-        told = _heads.validate_json(content_of(path, SMALL))
+        return kind.validate_json(content_of(path, SMALL))
     except Broken as broken:
         raise NoAnchor(f"{path} {broken.rule}", remedy=GIVE_A_FOLDER) from None
     except ValidationError as wrong:
         first = wrong.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise NoAnchor(f"{path} is not as a run writes it: {where}: {first['msg']}", remedy=GIVE_A_FOLDER) from None
-    if not told:
-        raise NoAnchor(f"{path} names no chain", remedy=GIVE_A_FOLDER)
-    return {name: Head(seen.seq, seen.hash) for name, seen in told.items()}
 
 
 def files_in(folder: Path) -> tuple[int, tuple[Flaw, ...]]:

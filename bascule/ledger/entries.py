@@ -67,6 +67,10 @@ class EntryKind(StrEnum):
     """Both sides were compared as they were then, after the migration. Says nothing of the cabinet's outcome."""
 
 
+SAID_OF_ORDERS = (EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN)
+"""What is said of a work order once it is open."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line. `seq`, `previous` and `hash` are the ledger's to fill in."""

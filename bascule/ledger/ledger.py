@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, Select, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from bascule.ledger import leases, lock_outs, tables
-from bascule.ledger.entries import Entry, EntryKind
+from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind
 from bascule.ledger.lock_outs import LockOut
 from bascule.ledger.owners import Owner
 from bascule.ledger.rows import entry_of
@@ -270,10 +270,9 @@ class Ledger:
 
     def last_words(self) -> dict[str, int]:
         """The place in its chain at which something was last said of a cabinet's work orders, by cabinet."""
-        said = (EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN)
         query = (
             select(tables.entry.c.cabinet, func.max(tables.entry.c.seq).label("seq"))
-            .where(tables.entry.c.kind.in_([kind.value for kind in said]))
+            .where(tables.entry.c.kind.in_([kind.value for kind in SAID_OF_ORDERS]))
             .group_by(tables.entry.c.cabinet)
         )
         return {row.cabinet: row.seq for row in self._rows(query)}

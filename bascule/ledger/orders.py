@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bascule.errors import BasculeError
-from bascule.ledger.entries import Entry, EntryKind
+from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind
 from bascule.ledger.ledger import Ledger
 from bascule.model import State
 from bascule.workorders import (
@@ -22,13 +22,7 @@ from bascule.workorders import (
     why_no_approval,
 )
 
-KINDS = (
-    EntryKind.ORDERED,
-    EntryKind.ANSWERED,
-    EntryKind.APPROVED,
-    EntryKind.DECLINED,
-    EntryKind.WITHDRAWN,
-)
+KINDS = (EntryKind.ORDERED, *SAID_OF_ORDERS)
 
 
 class NotAccepted(BasculeError):

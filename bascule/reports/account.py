@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
 
-from bascule.checks.reconciliation import KINDS, Listed, Reconciliation
-from bascule.ledger import Entry, EntryKind, Ledger, orders_of
+from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
+from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, orders_of
 from bascule.model import Outcome
 from bascule.reports.comparison import comparison
 from bascule.reports.frames import (
@@ -30,6 +30,7 @@ from bascule.reports.status import (
     RUN_KINDS,
     Seen,
     WaveStatus,
+    instant_in_utc,
     last_begun,
     no_such_wave,
     runs_of,
@@ -51,12 +52,10 @@ SAID = {
 """What people did, by the kind of entry that tells of it."""
 
 MORE_COLUMNS = ["code", "name", "site", "size", "dossiers", *SPENT, "locked_out", *KINDS]
-WORDS = frozenset({EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN})
 FINDING_COLUMNS = "code step rule level about says remedy at run".split()
 APPROVAL_COLUMNS = "code at who did about step result because".split()
 RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
 DIFFERENCE_COLUMNS = "code what kind key group detail".split()
-LISTED: tuple[Listed, ...] = (*KINDS, "tolerated", "expected")
 AUDIT_COLUMNS = ["chain", "seq", "hash"]
 RUN_COLUMNS = "run began_at ended_at who because plan bascule inventory environment".split()
 
@@ -155,7 +154,7 @@ class Account:
         return {
             "wave": self.wave,
             "run": self.run,
-            "at": _text(self.at),
+            "at": instant_in_utc(self.at),
             "bascule": self.bascule,
             "open": self.is_open,
             "totals": self.totals.as_json(),
@@ -188,6 +187,7 @@ def account_of(
     status = status_in(wave, replace(reading.seen(), held=held, chain=chain), sizes)
     cabinets = cabinets_frame(status)
     told = told_frame(reading.told)
+    findings = _last_looks(pd.DataFrame(reading.findings, columns=FINDING_COLUMNS))
     steps = steps_frame(status, told)
     return Account(
         wave=wave,
@@ -199,8 +199,8 @@ def account_of(
         more=pd.DataFrame(reading.more, columns=MORE_COLUMNS),
         steps=steps,
         errors=errors_frame(cabinets, told),
-        reservations=reservations_frame(cabinets, told),
-        findings=_last_looks(pd.DataFrame(reading.findings, columns=FINDING_COLUMNS)),
+        reservations=reservations_frame(cabinets, findings),
+        findings=findings,
         approvals=_said(reading.said, chain),
         reconciled=pd.DataFrame(reading.reconciled, columns=RECONCILED_COLUMNS),
         differences=pd.DataFrame(reading.differences, columns=DIFFERENCE_COLUMNS),
@@ -239,7 +239,7 @@ class _Reading:
         for order in orders_of(history).values():
             if order.state.needs_somebody:
                 self.orders[code] = order
-        self.last_words[code] = max((entry.seq for entry in history if entry.kind in WORDS), default=0)
+        self.last_words[code] = max((entry.seq for entry in history if entry.kind in SAID_OF_ORDERS), default=0)
         self.dossiers[code] = dossiers_told(history)
         if step := last_begun(history):
             self.begun[code] = step
@@ -324,7 +324,7 @@ def _found(entry: Entry) -> tuple[object, ...]:
 
 
 def _last_looks(findings: pd.DataFrame) -> pd.DataFrame:
-    """Of each step only what its last run found; how long users were locked out is told elsewhere."""
+    """Of each step only what its last run found."""
     last = findings.drop_duplicates(["code", "step"], keep="last")[["code", "step", "run"]]
     return findings.merge(last, on=["code", "step", "run"]).reset_index(drop=True)
 
@@ -368,9 +368,5 @@ def _plain(value: Any) -> Any:
     if value is None or value is pd.NaT or value != value:  # noqa: PLR0124  # what is not a number is not itself
         return None
     if isinstance(value, datetime):
-        return _text(value)
+        return instant_in_utc(value)
     return round(value, 3) if isinstance(value, float) else value
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

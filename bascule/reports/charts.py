@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from bascule.model import ARRIVED
 from bascule.reports.account import Account
-from bascule.reports.comparison import ARRIVED
 from bascule.reports.language import Language
 from bascule.reports.times import SPENT
 

@@ -9,10 +9,9 @@ from datetime import datetime
 import pandas as pd
 
 from bascule.ledger import Entry, EntryKind
-from bascule.model import Outcome
-from bascule.reports.status import RUN_KINDS, runs_of
+from bascule.model import ARRIVED
+from bascule.reports.status import RUN_KINDS, is_excluded, runs_of
 
-ARRIVED = (Outcome.OK, Outcome.OK_WITH_RESERVATIONS)
 COLUMNS = (
     "wave first_run planned arrived success_rate first_time_rate runs p50 p90 top_cause top_cause_cabinets".split()
 )
@@ -43,7 +42,7 @@ def comparison(entries: Iterable[Entry]) -> pd.DataFrame:
 def _row(
     wave: str, cabinets: dict[str, list[Entry]], first_run: datetime | None, runs: int
 ) -> tuple[object, ...] | None:
-    moved = {code: of_one for code, of_one in cabinets.items() if not _is_excluded(of_one)}
+    moved = {code: of_one for code, of_one in cabinets.items() if not is_excluded(of_one)}
     if not moved:
         return None
     arrived = [of_one for of_one in moved.values() if of_one[-1].outcome in ARRIVED]
@@ -69,11 +68,6 @@ def _row(
         cause,
         stopped,
     )
-
-
-def _is_excluded(of_one: Sequence[Entry]) -> bool:
-    planned = [entry for entry in of_one if entry.kind is EntryKind.PLANNED][-1]
-    return bool(planned.evidence.get("excluded")) and planned.seq >= of_one[-1].seq
 
 
 def _seconds_in_hand(of_one: Sequence[Entry]) -> float:

@@ -23,9 +23,7 @@ MOVES_A_STEP = (EntryKind.INTENT.value, EntryKind.NOTE.value, *ATTEMPT_ENDS)
 
 CABINET_COLUMNS = list(CabinetStatus.__dataclass_fields__)
 STEP_COLUMNS = "code step state reason attempts started_at ended_at error_class error_signature".split()
-TOLD_COLUMNS = (
-    "code step kind at run state reason error_class error_signature rule level remedy locked_out_for by_later_run"
-).split()
+TOLD_COLUMNS = "code step kind at run state reason error_class error_signature locked_out_for by_later_run".split()
 
 UNDER_WAY = "under way"
 CUT_OFF = "an act was announced, and the run was cut off before its end was recorded; the next run reads back what became of it"
@@ -104,18 +102,15 @@ def errors_frame(cabinets: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
     return frame.reset_index().sort_values(["cabinets", "error_signature"], ascending=[False, True])
 
 
-def reservations_frame(cabinets: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
-    """What somebody still has to take care of where a cabinet is ok but for it; each step's findings of its last run.
+def reservations_frame(cabinets: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
+    """What somebody still has to take care of where a cabinet is ok but for it. `findings`: what each step's last run found.
 
     Columns: rule, says, remedy, cabinets (how many), codes (the first five).
     """
     reserved = cabinets.loc[cabinets["outcome"] == Outcome.OK_WITH_RESERVATIONS.value, "code"]
-    found = told[(told["kind"] == EntryKind.FINDING.value) & told["code"].isin(reserved)]
-    last_run = found.drop_duplicates(["code", "step"], keep="last")[["code", "step", "run"]]
-    open_ones = found[found["level"] == Level.RESERVATION.value].merge(last_run, on=["code", "step", "run"])
-    grouped = open_ones.groupby(["rule", "reason", "remedy"], dropna=False)["code"]
-    frame = pd.DataFrame({"cabinets": grouped.nunique(), "codes": grouped.agg(_first_five)}).reset_index()
-    return frame.rename(columns={"reason": "says"})
+    open_ones = findings[(findings["level"] == Level.RESERVATION.value) & findings["code"].isin(reserved)]
+    grouped = open_ones.groupby(["rule", "says", "remedy"], dropna=False)["code"]
+    return pd.DataFrame({"cabinets": grouped.nunique(), "codes": grouped.agg(_first_five)}).reset_index()
 
 
 def durations_frame(told: pd.DataFrame) -> pd.DataFrame:
@@ -159,9 +154,6 @@ def _told(entry: Entry) -> tuple[object, ...]:
         entry.reason or None,
         entry.error_class.value if entry.error_class else None,
         entry.error_signature,
-        evidence.get("rule"),
-        evidence.get("level"),
-        evidence.get("remedy"),
         evidence.get("locked_out_for"),
         evidence.get("by_later_run"),
     )

@@ -5,33 +5,27 @@ What must be known at once is plain HTML; the grid is drawn by the page's script
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bascule.checks.findings import Level
-from bascule.checks.reconciliation import KINDS
+from bascule.checks.reconciliation import KINDS, LISTED
 from bascule.model import Outcome, State
 from bascule.procedure import PROCEDURE
-from bascule.reports.account import LISTED, Account
+from bascule.reports.account import Account
 from bascule.reports.charts import charts_of
 from bascule.reports.frames import UNDER_WAY
 from bascule.reports.language import Language, language_named
+from bascule.reports.self_contained import asset, in_script, policy, shown, templates
 from bascule.reports.status import CabinetStatus, needing_somebody, word_of
 from bascule.reports.summary import rerun_command
 from bascule.reports.times import SPENT
-from bascule.reports.visible import visible
 
-TEMPLATES = Path(__file__).with_name("templates")
 SHOWN = 200
 """Rows of a table at most: what nobody reads to the end. The workbook and the CSV files hold them all."""
 FIRST = 20
@@ -48,37 +42,33 @@ OF_THE_SCRIPT = ("grid", "outcome", "lifecycle", "state", "step", "spent", "size
 def html_page(account: Account, language: str) -> bytes:
     """In UTF-8. The same account and language are the same bytes."""
     said = language_named(language)
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style, script = _asset("report.css"), _asset("report.js")
-    page = environment.get_template("report.html.j2").render(
-        account=account,
-        totals=account.totals,
-        said=said,
-        word=said.word,
-        style=Markup(style),  # noqa: S704  # our own files
-        script=Markup(script),  # noqa: S704
-        policy=policy(style, script),
-        grid=in_script(grid_of(account, said)),
-        charts=charts_of(account, said),
-        needing=needing_somebody(account.status),
-        word_for=lambda cabinet: _word_for(cabinet, said),
-        command=rerun_command(account.status),
-        findings=_gravest_first(account.findings),
-        rows=_rows,
-        first=FIRST,
-        shown=SHOWN,
-        listed=LISTED,
-        by_kind=_by_kind(account),
-        not_the_same=_not_the_same(account),
-        differences=_named(account.differences),
-        chains="\n".join(f"{row.chain} {row.seq} {row.hash}" for row in account.audit.itertuples()),
+    style, script = asset("report.css"), asset("report.js")
+    page = (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            account=account,
+            totals=account.totals,
+            said=said,
+            word=said.word,
+            style=Markup(style),  # noqa: S704  # our own files
+            script=Markup(script),  # noqa: S704
+            policy=policy(style, script),
+            grid=in_script(grid_of(account, said)),
+            charts=charts_of(account, said),
+            needing=needing_somebody(account.status),
+            word_for=lambda cabinet: _word_for(cabinet, said),
+            command=rerun_command(account.status),
+            findings=_gravest_first(account.findings),
+            rows=_rows,
+            first=FIRST,
+            shown=SHOWN,
+            listed=LISTED,
+            by_kind=_by_kind(account),
+            not_the_same=_not_the_same(account),
+            differences=_named(account.differences),
+            chains="\n".join(f"{row.chain} {row.seq} {row.hash}" for row in account.audit.itertuples()),
+        )
     )
     return page.encode()
 
@@ -106,7 +96,7 @@ def grid_of(account: Account, language: Language) -> dict[str, Any]:
         "spent": list(SPENT),
         "kinds": list(KINDS),
         "words": words,
-        "texts": [_shown(text) for text in texts],
+        "texts": [shown(text) for text in texts],
         "cabinets": records,
     }
 
@@ -148,7 +138,7 @@ def _short(step: tuple[Any, ...]) -> Any:
 def _compact(value: Any) -> Any:
     """None for what is left out."""
     if isinstance(value, str):
-        return _shown(value)
+        return shown(value)
     if value is None or value is pd.NaT or value != value:  # noqa: PLR0124  # what is not a number is not itself
         return None
     if isinstance(value, datetime):
@@ -196,30 +186,3 @@ def _is_empty(value: Any) -> bool:
 def _word_for(cabinet: CabinetStatus, language: Language) -> str:
     table = "lifecycle" if cabinet.outcome is Outcome.NONE else "outcome"
     return language.word(f"{table}.{word_of(cabinet)}")
-
-
-def _shown(value: Any) -> Any:
-    """Characters that nobody sees are seen."""
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return visible(value)
-
-
-def in_script(told: Mapping[str, Any]) -> Markup:
-    """JSON in which no text can end the element that holds it."""
-    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
-    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))  # noqa: S704
-
-
-def policy(style: str, script: str | None = None) -> str:
-    """What a browser lets a page do: show itself, and nothing more."""
-    may_run = f" script-src {_source(script)};" if script is not None else ""
-    return f"default-src 'none'; style-src {_source(style)};{may_run} base-uri 'none'; form-action 'none'"
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _asset(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")

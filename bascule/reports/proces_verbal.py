@@ -13,21 +13,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from bascule.checks.reconciliation import LISTED
 from bascule.inventory.stored import from_plain
 from bascule.ledger import Entry, EntryKind, Ledger
-from bascule.model import Cabinet, Outcome, State
+from bascule.model import ARRIVED, Cabinet, Outcome, State
 from bascule.reports.language import Language, language_named
-from bascule.reports.page import TEMPLATES, in_script, policy
-from bascule.reports.record import LISTED, Record, record_of
+from bascule.reports.record import Record, record_of
+from bascule.reports.self_contained import TEMPLATES, asset, in_script, policy, templates
 from bascule.reports.visible import visible
 
 if TYPE_CHECKING:
     import typst
 
-ARRIVED = (Outcome.OK, Outcome.OK_WITH_RESERVATIONS)
 ALREADY_TRUE, NOT_NEEDED = "already true", "nothing to do: the inventory names none"
 
 
@@ -52,9 +51,9 @@ class ProcesVerbal:
 
     def page(self) -> bytes:
         """HTML, whole in one file. The same record is the same bytes."""
-        style = (TEMPLATES / "proces_verbal.css").read_text(encoding="utf-8")
+        style = asset("proces_verbal.css")
         page = (
-            _environment()
+            templates()
             .get_template("proces_verbal.html.j2")
             .render(
                 told=view(self.record, self.language, self.zone),
@@ -261,17 +260,6 @@ def _visible(told: Any) -> Any:
     if isinstance(told, list):
         return [_visible(one) for one in told]
     return {name: _visible(one) for name, one in told.items()}
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 @cache

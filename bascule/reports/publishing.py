@@ -64,9 +64,8 @@ def publish(
     account = account_of(ledger, wave, run, sizes=sizes, now=datetime.now(UTC))
     folder = out / safe_name(wave) / safe_name(account.run)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        files = tuple(_write(folder / name, content) for name, content in _files(ledger, account, language))
-        sums = _write(folder / "SHA256SUMS", _sums(files, folder))
+        files = tuple(write_whole(folder / name, content) for name, content in _files(ledger, account, language))
+        sums = write_whole(folder / "SHA256SUMS", _sums(files, folder))
     except OSError as trouble:
         raise ReportNotWritten(
             f"The report could not be written to {folder} ({trouble.strerror or trouble})",
@@ -164,8 +163,9 @@ def _sums(files: Iterable[Path], folder: Path) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(exist_ok=True)
+def write_whole(path: Path, content: bytes) -> Path:
+    """Nobody ever reads half of it. Makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_bytes(content)

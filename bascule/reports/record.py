@@ -9,21 +9,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from bascule.checks.findings import Level
-from bascule.checks.reconciliation import KINDS, Listed, Reconciliation
+from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
 from bascule.ledger import Entry, EntryKind, orders_of
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE, Step
+from bascule.reports.status import instant_in_utc
 from bascule.workorders import WorkOrder
 
 FORM = 1
 """Rises when a record of the same entries would be another one: an older seal then stands for its own form."""
 NAMED = 200
 """Things of one list that are named; the ledger has them all."""
-LISTED: tuple[Listed, ...] = (*KINDS, "tolerated", "expected")
 ENDS = (EntryKind.PROOF, EntryKind.VERDICT)
 DECISIONS = (EntryKind.NOTE, EntryKind.REFUSED)
 
@@ -116,9 +115,9 @@ def record_of(history: Sequence[Entry], wave: str, row: Cabinet | None) -> Recor
         outcome=last.outcome or Outcome.NONE,
         reason=last.reason,
         remedy=str(last.evidence.get("remedy") or ""),
-        planned_at=_text(planned[0].at),
-        began_at=next((_text(entry.at) for entry in ended if entry.kind is EntryKind.BEGAN), None),
-        ended_at=_text(last.at),
+        planned_at=instant_in_utc(planned[0].at),
+        began_at=next((instant_in_utc(entry.at) for entry in ended if entry.kind is EntryKind.BEGAN), None),
+        ended_at=instant_in_utc(last.at),
         runs=tuple(_runs(ended)),
         steps=tuple(_step(step, history, orders) for step in PROCEDURE),
         troubles=tuple(_troubles(history))[-NAMED:],
@@ -153,8 +152,8 @@ def _run(began: Entry, ended: Entry | None) -> dict[str, str | None]:
     return {
         "run": began.run,
         "who": began.who,
-        "began": _text(began.at),
-        "ended": _text(ended.at) if ended is not None else None,
+        "began": instant_in_utc(began.at),
+        "ended": instant_in_utc(ended.at) if ended is not None else None,
         "outcome": told,
     }
 
@@ -171,7 +170,7 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
     return StepRecord(
         step=step.name,
         state=last.state or State.UNKNOWN if last is not None else State.PENDING,
-        at=_text(last.at) if last is not None else None,
+        at=instant_in_utc(last.at) if last is not None else None,
         reason=last.reason if last is not None else "",
         run_by=last.who if last is not None else None,
         done_by=order.answer.by if order is not None and order.answer is not None else None,
@@ -184,7 +183,7 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
 def _troubles(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
     for entry in history:
         if entry.kind is EntryKind.VERDICT:
-            yield {"at": _text(entry.at), "step": entry.step or "", "reason": entry.reason}
+            yield {"at": instant_in_utc(entry.at), "step": entry.step or "", "reason": entry.reason}
 
 
 def _reconciled(history: Sequence[Entry]) -> dict[str, Any] | None:
@@ -193,7 +192,7 @@ def _reconciled(history: Sequence[Entry]) -> dict[str, Any] | None:
         return None
     compared = Reconciliation.from_json(told[-1].evidence["reconciled"]).compared
     return {
-        "at": _text(told[-1].at),
+        "at": instant_in_utc(told[-1].at),
         "compared": [
             {
                 "what": one.what,
@@ -215,7 +214,7 @@ def _drift(history: Sequence[Entry]) -> Iterator[dict[str, Any]]:
         if entry.kind is EntryKind.RECONCILED:
             told = entry.evidence.get("reconciled")
             counts = Reconciliation.from_json(told) if told else None
-            yield {"at": _text(entry.at), **{kind: counts.count(kind) if counts else None for kind in KINDS}}
+            yield {"at": instant_in_utc(entry.at), **{kind: counts.count(kind) if counts else None for kind in KINDS}}
 
 
 def _reservations(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
@@ -240,12 +239,8 @@ def _decisions(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
             what = "unlock" if told.get("unlock") else "again" if told.get("again") else entry.operation or ""
             refused = entry.kind is EntryKind.REFUSED
             yield {
-                "at": _text(entry.at),
+                "at": instant_in_utc(entry.at),
                 "who": entry.who,
                 "what": f"refused {what}".strip() if refused else what,
                 "because": entry.reason,
             }
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -8,15 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from bascule.ledger import Ledger
-from bascule.ledger.anchor import GIVE_A_FOLDER, SMALL, NoAnchor
+from bascule.ledger.anchor import read_as
 from bascule.ledger.audit import Flaw, Wrong
 from bascule.reports.proces_verbal import ProcesVerbal, Rows
 from bascule.reports.record import record_of
-from bascule.tables.opening import content_of
-from bascule.tables.problems import Broken
 
 SEALS = "seals.json"
 FOLDER = "proces-verbaux"
@@ -43,6 +41,9 @@ class _Sealed(BaseModel):
     seals: dict[str, _Seal]
 
 
+_sealed = TypeAdapter(_Sealed)
+
+
 def name_of(code: str, ending: str) -> str:
     """Codes are upper-case letters, digits, - and _, so each is a file's name as it stands."""
     return f"{FOLDER}/{code}.{ending}"
@@ -64,14 +65,7 @@ def broken_seals(ledger: Ledger, folder: Path, *, but: Collection[str] = ()) -> 
     path = folder / SEALS
     if not path.exists():
         return 0, ()
-    try:
-        sealed = _Sealed.model_validate_json(content_of(path, SMALL))
-    except Broken as broken:
-        raise NoAnchor(f"{path} {broken.rule}", remedy=GIVE_A_FOLDER) from None
-    except ValidationError as wrong:
-        first = wrong.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise NoAnchor(f"{path} is not as a run writes it: {where}: {first['msg']}", remedy=GIVE_A_FOLDER) from None
+    sealed = read_as(_sealed, path)
     return len(sealed.seals), tuple(_flaws(ledger, folder, sealed, set(but)))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from bascule.errors import BasculeError
 from bascule.ledger import Desk, Entry, EntryKind, Ledger
-from bascule.model import Lifecycle, Outcome, grade
+from bascule.model import ARRIVED, Lifecycle, Outcome, grade
 from bascule.procedure import LOCK_OUT, REOPEN
 from bascule.reports.halted import why_it_halts
 from bascule.waves.choosing import DONE, did_you_mean
@@ -78,7 +78,10 @@ class CabinetStatus:
 
     def as_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {name: _instant(plain[name]) for name in ("started_at", "ended_at", "since", "locked_out_since")}
+        return plain | {
+            name: plain[name] and instant_in_utc(plain[name])
+            for name in ("started_at", "ended_at", "since", "locked_out_since")
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +192,12 @@ def last_begun(history: Sequence[Entry]) -> str | None:
     return next((entry.step for entry in reversed(history) if entry.kind is EntryKind.INTENT), None)
 
 
+def is_excluded(of_one: Sequence[Entry]) -> bool:
+    """As `runs_of` has it: it was planned as one that is not to be moved, and nothing was done to it since."""
+    planned = [entry for entry in of_one if entry.kind is EntryKind.PLANNED][-1]
+    return bool(planned.evidence.get("excluded")) and planned.seq >= of_one[-1].seq
+
+
 def status_in(wave: str, seen: Seen, sizes: Sizes) -> WaveStatus:
     """The same, of what was read. Raises DoesNotAddUp."""
     usual = _usual(seen.runs, sizes)
@@ -278,7 +287,7 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         step = seen.begun.get(code)
     if last.kind is EntryKind.BEGAN and code not in seen.at_work:
         lifecycle, reason = Lifecycle.PAUSED, "its run ended without a word: killed, or the machine went down"
-    if planned.evidence.get("excluded") and planned.seq >= last.seq:
+    if is_excluded(seen.runs[code]):
         lifecycle, outcome, reason = Lifecycle.ENDED, Outcome.EXCLUDED, planned.reason
     nothing_to_do = outcome in (Outcome.OK, Outcome.EXCLUDED)
     next_action = last.evidence.get("remedy") or NEXT_ACTION.get(outcome) or NEXT_ACTION.get(lifecycle)
@@ -369,7 +378,7 @@ def _usual(runs: Mapping[str, Sequence[Entry]], sizes: Sizes) -> dict[str, float
         if [entry.kind for entry in attempts] != [EntryKind.BEGAN, EntryKind.ENDED]:
             continue
         size = sizes.of(attempts[-1].evidence.get("dossiers"))
-        if size is not None and attempts[-1].outcome in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS):
+        if size is not None and attempts[-1].outcome in ARRIVED:
             took[size].append((attempts[-1].at - attempts[0].at).total_seconds())
     return {size: quantiles(some, n=20, method="inclusive")[-1] for size, some in took.items() if len(some) >= ENOUGH}
 
@@ -389,5 +398,6 @@ def no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
     return NoSuchWave(f"The ledger knows no wave {wave!r}{did_you_mean(wave, known)}", remedy=remedy)
 
 
-def _instant(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
+def instant_in_utc(at: datetime) -> str:
+    """As all that programs read tells it: ISO 8601, to the second, `Z`."""
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

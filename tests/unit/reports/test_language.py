@@ -14,10 +14,10 @@ import pytest
 
 import bascule.reports
 from bascule.checks.findings import Level
-from bascule.checks.reconciliation import What
+from bascule.checks.reconciliation import LISTED, What
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
-from bascule.reports.account import LISTED, SAID
+from bascule.reports.account import SAID
 from bascule.reports.language import LANGUAGES, NoSuchLanguage, language_named
 from bascule.reports.times import SPENT
 
