@@ -10,7 +10,7 @@ import pandas as pd
 
 from bascule.ledger import Entry, EntryKind
 from bascule.model import ARRIVED
-from bascule.reports.status import RUN_KINDS, is_excluded, runs_of
+from bascule.reports.status import RUN_KINDS, is_excluded, runs_of, stands_by
 
 COLUMNS = (
     "wave first_run planned arrived success_rate first_time_rate runs p50 p90 top_cause top_cause_cabinets".split()
@@ -45,7 +45,7 @@ def _row(
     moved = {code: of_one for code, of_one in cabinets.items() if not is_excluded(of_one)}
     if not moved:
         return None
-    arrived = [of_one for of_one in moved.values() if of_one[-1].outcome in ARRIVED]
+    arrived = [of_one for of_one in moved.values() if stands_by(of_one).outcome in ARRIVED]
     at_once = [of_one for of_one in arrived if sum(entry.kind is EntryKind.BEGAN for entry in of_one) == 1]
     took = pd.Series([_seconds_in_hand(of_one) for of_one in arrived], dtype="float64")
     causes = Counter(

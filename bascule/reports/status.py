@@ -159,10 +159,11 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     if not runs:
         raise no_such_wave(wave, ledger.waves())
     at_work = ledger.at_work() & runs.keys()
-    waits = any(of_one[-1].lifecycle is Lifecycle.WAITING for of_one in runs.values())
-    taken_up = sorted(at_work | {code for code, of_one in runs.items() if of_one[-1].kind is EntryKind.BEGAN})
+    last = {code: stands_by(of_one) for code, of_one in runs.items()}
+    waits = any(entry.lifecycle is Lifecycle.WAITING for entry in last.values())
+    taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
     under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
-    unsettled = any(of_one[-1].kind is not EntryKind.PLANNED and is_unsettled(of_one[-1]) for of_one in runs.values())
+    unsettled = any(entry.kind is not EntryKind.PLANNED and is_unsettled(entry) for entry in last.values())
     seen = Seen(
         now=now,
         runs=runs,
@@ -190,6 +191,11 @@ def runs_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 def last_begun(history: Sequence[Entry]) -> str | None:
     """The step of the last act that was announced."""
     return next((entry.step for entry in reversed(history) if entry.kind is EntryKind.INTENT), None)
+
+
+def stands_by(of_one: Sequence[Entry]) -> Entry:
+    """How a run last took it up or let go of it, also where it was planned anew since; how it was planned where none ever did."""
+    return next((entry for entry in reversed(of_one) if entry.kind is not EntryKind.PLANNED), of_one[-1])
 
 
 def is_excluded(of_one: Sequence[Entry]) -> bool:
@@ -279,7 +285,7 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
     runs = [entry for entry in seen.runs[code] if entry.kind is not EntryKind.PLANNED]
     planned = [entry for entry in seen.runs[code] if entry.kind is EntryKind.PLANNED][-1]
     began = [entry for entry in runs if entry.kind is EntryKind.BEGAN]
-    last = runs[-1] if runs else planned
+    last = stands_by(seen.runs[code])
     lifecycle, outcome = last.lifecycle or Lifecycle.PLANNED, last.outcome or Outcome.NONE
     reason = last.reason
     step = last.step

@@ -44,6 +44,12 @@ def test_who_is_excluded_lowers_no_rate_and_a_wave_of_none_is_left_out(ledger: L
     assert {wave: told["success_rate"] for wave, told in of(ledger).items()} == {"pilot": 1.0}
 
 
+def test_who_arrived_has_arrived_also_when_the_inventory_was_corrected_since(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"), planned("C0001", evidence={"owner": "paul"}))
+    told = of(ledger)["pilot"]
+    assert (told["arrived"], told["first_time_rate"], told["p50"]) == (1, 1.0, 4.0)
+
+
 def test_waves_stand_in_the_order_in_which_they_first_ran(ledger: Ledger) -> None:
     write(ledger, planned("C0001"), ok("C0001"), wave="z-first")
     write(ledger, planned("C0002"), ok("C0002"), wave="a-second")

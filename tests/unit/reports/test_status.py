@@ -8,6 +8,7 @@ import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -303,3 +304,16 @@ def test_a_run_at_any_hour_says_so_and_why(ledger: Ledger) -> None:
     asyncio.run(ledger.record(began_at))
     [why] = status_of(ledger, "pilot").halts
     assert "Sage asked for it" in why
+
+
+def test_a_cabinet_that_waits_waits_for_the_same_person_after_its_row_was_corrected(ledger: Ledger) -> None:
+    until = {"expires_at": "2099-01-01T00:00:00+00:00", "deadline": None}
+    told: dict[str, Any] = {"verbs": ["terms"], "four_eyes": True, "owner": "anne", "minutes": 5, "values": {}, **until}
+    order = [line("C0001", EntryKind.ORDERED, step="terms", operation="C0001-terms", key="K", evidence=told)]
+    waits = ended("C0001", Outcome.NONE, lifecycle=Lifecycle.WAITING)
+    write(ledger, planned("C0001"), began("C0001"), order, waits)
+    before = status_of(ledger, "pilot").cabinets[0]
+    assert before.next_action == "bascule inbox --order C0001-terms"
+    write(ledger, planned("C0001", evidence={"owner": "claire"}))
+    after = status_of(ledger, "pilot").cabinets[0]
+    assert (after.reason, after.next_action) == (before.reason, before.next_action)
