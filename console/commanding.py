@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -75,7 +76,7 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
     by = speaker(by or current_user(), settings) if by or (because and word == "resume") else current_user()
     say_where(settings)
     with open_ledger(settings, makes_one=False) as ledger:
-        at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name))}
+        at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name, datetime.now(UTC)))}
         if wave is None and len(at_work) == 1:
             (wave,) = at_work
         if wave is None:

@@ -61,7 +61,7 @@ def watch(
             return
         try:
             with Live(look(), console=out, auto_refresh=False, screen=False) as live:
-                while running(ledger, wave):
+                while running(ledger, wave, datetime.now(UTC)):
                     time.sleep(every)
                     live.update(look(), refresh=True)
                 live.update(look(), refresh=True)

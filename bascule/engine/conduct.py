@@ -247,7 +247,7 @@ class _Conductor:
         if self._looked_at is not None and self._at_work and loop.time() - self._looked_at < self._run.pace.look:
             return
         self._looked_at = loop.time()
-        ledger, chain = self._run.ledger, run_chain(self._run)
+        ledger, chain, now = self._run.ledger, run_chain(self._run), self._run.clock()
         kinds = (EntryKind.BEGAN, EntryKind.ENDED)
         written = await asyncio.to_thread(ledger.of_wave, self._run.wave, kinds, self._since)
         # Whatever the clock of who said it: people's words are few, and all of them are read.
@@ -255,12 +255,12 @@ class _Conductor:
         for entry in (*written, *said[chain]):
             if entry.seq > self._run.heads.get(entry.cabinet, 0):
                 self._take_note(entry)
-        if self._run.id not in await asyncio.to_thread(ledger.live_runs):
+        if self._run.id not in await asyncio.to_thread(ledger.live_runs, now):
             # Its sign of life was missed for a while, or nobody has begun it: it is alive.
-            await ledger.sign_on(self._run.id, self._run.owner, self._run.clock())
-        self._lanes = max(1, len(await asyncio.to_thread(running, ledger, self._run.wave)))
+            await ledger.sign_on(self._run.id, self._run.owner, now)
+        self._lanes = max(1, len(await asyncio.to_thread(running, ledger, self._run.wave, now)))
         if self._elsewhere:
-            at_work = await asyncio.to_thread(ledger.at_work)
+            at_work = await asyncio.to_thread(ledger.at_work, now)
             self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}
 
     def _take_note(self, entry: Entry) -> None:

@@ -103,7 +103,7 @@ class Run:
             await asyncio.sleep(HEARTBEAT_SECONDS)
             try:
                 await self.ledger.renew_leases(self.owner, self.clock())
-                self.share_among(await asyncio.to_thread(self.ledger.runs_at_work))
+                self.share_among(await asyncio.to_thread(self.ledger.runs_at_work, self.clock()))
             except Exception:
                 # A missed heartbeat is not a lost lease yet: the next one may come in time, and every write checks the fence.
                 log.exception("the leases could not be renewed")

@@ -8,7 +8,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import groupby
 from typing import Any, Self, TypeVar
@@ -296,17 +296,17 @@ class Ledger:
             found |= self._ask(partial(heads_of, cabinets=set(codes)))
         return found
 
-    def at_work(self) -> frozenset[str]:
+    def at_work(self, now: datetime) -> frozenset[str]:
         """Cabinets that a process, as far as can be known, is working on now."""
-        return self._ask(partial(leases.held, now=datetime.now(UTC)))
+        return self._ask(partial(leases.held, now=now))
 
-    def runs_at_work(self) -> int:
+    def runs_at_work(self, now: datetime) -> int:
         """How many runs, whatever their wave, hold a cabinet now."""
-        return self._ask(partial(leases.owners, now=datetime.now(UTC)))
+        return self._ask(partial(leases.owners, now=now))
 
-    def live_runs(self) -> frozenset[str]:
+    def live_runs(self, now: datetime) -> frozenset[str]:
         """Runs that have given a sign of life of late, ended or not."""
-        return self._ask(partial(leases.runs, now=datetime.now(UTC)))
+        return self._ask(partial(leases.runs, now=now))
 
     def owing_a_reopen(self) -> tuple[str, ...]:
         """Cabinets whose last lock-out intent no reopen proof follows."""

@@ -177,7 +177,7 @@ def account_of(
     codes = sorted({entry.cabinet for entry in everywhere if entry.kind is EntryKind.PLANNED and entry.wave == wave})
     if not codes:
         raise no_such_wave(wave, ledger.waves())
-    at_work = ledger.at_work() & set(codes)
+    at_work = ledger.at_work(now) & set(codes)
     reading = _Reading(wave=wave, now=now, at_work=at_work, sizes=sizes)
     for code, history in ledger.each_history(codes):
         reading.take(code, history)

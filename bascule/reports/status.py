@@ -158,7 +158,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     runs = runs_of(ledger.of_wave(wave, RUN_KINDS))
     if not runs:
         raise no_such_wave(wave, ledger.waves())
-    at_work = ledger.at_work() & runs.keys()
+    at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
     waits = any(entry.lifecycle is Lifecycle.WAITING for entry in last.values())
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})

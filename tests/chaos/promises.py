@@ -34,7 +34,7 @@ def broken(ledger_url: str, systems: Systems, calm: States) -> Iterator[str]:
             yield f"the ledger still owes a reopen: {', '.join(owing)}"
         if kept_out := ledger.lock_outs(datetime.now(UTC)):
             yield f"lock-outs are still on record: {', '.join(one.cabinet for one in kept_out)}"
-        if at_work := ledger.at_work():
+        if at_work := ledger.at_work(datetime.now(UTC)):
             yield f"a lease is still held: {', '.join(sorted(at_work))}"
         for code, history in ledger.histories([f"@{WAVE}", *(cabinet.code for cabinet in cabinets)]).items():
             if (entry := first_broken(history)) is not None:

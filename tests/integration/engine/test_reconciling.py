@@ -239,4 +239,4 @@ async def test_a_cabinet_that_a_run_is_at_work_on_is_compared_all_the_same(three
 
     assert entries[SECOND].state is State.DONE
     assert await three.ledger.take_lease(SECOND, other, three.time.now()) >= fence
-    assert SECOND in three.ledger.at_work()
+    assert SECOND in three.ledger.at_work(three.time.now())

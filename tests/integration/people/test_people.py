@@ -51,7 +51,7 @@ async def test_cabinets_are_moved_by_people_alone_each_sitting_asked_for_once(tm
 async def test_a_waiting_cabinet_holds_no_lease_and_another_run_asks_nobody_twice(tmp_path: Path) -> None:
     async with office(tmp_path, cabinets(5)) as at:
         await at.wave()
-        assert at.on.ledger.at_work() == frozenset()
+        assert at.on.ledger.at_work(at.on.time.now()) == frozenset()
         before = at.desk.everything()
         conducted = await at.wave()
         assert at.desk.everything() == before
