@@ -19,6 +19,7 @@ from bascule.notices import (
     Due,
     EndedRun,
     Hearers,
+    KeptOut,
     Message,
     NotDelivered,
     Notice,
@@ -71,15 +72,33 @@ def hearers_of(notices: NoticesSettings) -> Hearers:
 
 
 def _due(settings: Settings, ledger: Ledger, clock: Callable[[], datetime]) -> Due:
-    """With the orders and runs as they stand now; asked more than once, it judges them by what was told in between."""
+    """With the orders, lock-outs and runs as they stand now; asked more than once, it judges them by what was told in between."""
     notices, quiet = settings.notices, settings.notices.quiet
     zone = ZoneInfo(notices.timezone)
     hours = QuietHours(zone, quiet.from_, quiet.to, frozenset(quiet.days)) if quiet else QuietHours(zone)
     orders = Desk(ledger, clock).open_ones()
+    kept_out = tuple(_kept_out(ledger, clock()))
     runs = tuple(_ended_runs(ledger, since=clock() - LATEST_NEWS))
     after = timedelta(hours=notices.remind_after_hours)
     hearers = hearers_of(notices)
-    return lambda told, at: due(orders, runs, told, hearers, now=at, quiet=hours, remind_after=after)
+    return lambda told, at: due(orders, kept_out, runs, told, hearers, now=at, quiet=hours, remind_after=after)
+
+
+def _kept_out(ledger: Ledger, now: datetime) -> Iterator[KeptOut]:
+    """Held by a run, and owed: a hold may outlive the proof that users are back, when its run died in between."""
+    held = ledger.lock_outs(now)
+    owing = ledger.owing_a_reopen() if held else ()
+    planned = ledger.histories([out.cabinet for out in held], [EntryKind.PLANNED])
+    for out in held:
+        if out.cabinet in owing:
+            last = next(reversed(planned[out.cabinet]), None)
+            yield KeptOut(
+                cabinet=out.cabinet,
+                wave=last.wave if last is not None else "",
+                owner=last.evidence.get("owner") if last is not None else None,
+                since=out.since,
+                deadline=out.deadline,
+            )
 
 
 def _ended_runs(ledger: Ledger, since: datetime) -> Iterator[EndedRun]:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
@@ -68,7 +69,7 @@ class Reaped:
 
 def owing(ledger: Ledger, codes: Iterable[str] | None = None) -> tuple[Owed, ...]:
     """Whose users may be locked out, also where no inventory of today has them. `codes`: these, owing or not."""
-    wanted = tuple(ledger.owing_a_reopen() if codes is None else codes)
+    wanted = _all_owing(ledger) if codes is None else tuple(codes)
     planned = {code: entries[-1] for code, entries in ledger.histories(wanted, [EntryKind.PLANNED]).items() if entries}
     versions = {entry.evidence.get("inventory") for entry in planned.values()}
     rows = {version: _rows(ledger, version) for version in (*versions, None)}
@@ -81,6 +82,12 @@ def owing(ledger: Ledger, codes: Iterable[str] | None = None) -> tuple[Owed, ...
         )
         for code in wanted
     )
+
+
+def _all_owing(ledger: Ledger) -> tuple[str, ...]:
+    """Those of the chains, and those whose run said that it locks out and has died since, before or after it did."""
+    orphaned = {out.cabinet for out in ledger.lock_outs(datetime.now(UTC)) if out.is_orphaned}
+    return tuple(sorted(orphaned.union(ledger.owing_a_reopen())))
 
 
 async def reap(run: Run, owed: Iterable[Owed]) -> Reaped:

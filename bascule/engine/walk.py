@@ -132,8 +132,8 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
 
     if lock_out_in(cabinet_run.history) is not None:
         await _hold_lock_out(cabinet_run)
-    elif any(entry.verb == LOCK_OUT for entry in cabinet_run.history):
-        # The run that let the users in may have died before it could say so.
+    else:
+        # A run may have died between its word that it locks out and the act.
         run.ledger.let_lock_out_go(code, cabinet_run.fence)
     if cabinet_run.is_in_a_persons_hands([step_named(REOPEN)]):
         # Somebody was asked to let users in: nobody is kept out anew before that is settled.
@@ -217,9 +217,6 @@ async def perform_on_record(cabinet_run: CabinetRun, perform: Perform, step: Ste
     if step.name == LOCK_OUT and not cabinet_run.run.remote(cabinet_run.cabinet, System.GE).asks(
         cabinet_run.cabinet, LOCK_OUT
     ):
-        if announced is None:
-            # What a run left behind that died before it locked out is no beginning of this lock-out.
-            ledger.let_lock_out_go(code, cabinet_run.fence)
         await _hold_lock_out(cabinet_run)
     try:
         entry = await perform(cabinet_run, step)
@@ -288,6 +285,7 @@ async def pay_back(run: Run, cabinet: Cabinet, perform: Perform = perform) -> En
         history = await run.ledger.history_soon(cabinet.code)
         cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history)
         if not cabinet_run.owes_reopen():
+            run.ledger.let_lock_out_go(cabinet.code, fence)
             return NotOurs.NOT_OWED
         await let_users_in(cabinet_run, perform, set())
         return cabinet_run.last.get(REOPEN, NotOurs.IN_HAND)

@@ -6,12 +6,14 @@ they are, as far as the ledger was told; it goes when they are back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
 from bascule.errors import LeaseLost
+from bascule.ledger.entries import Entry, EntryKind
 from bascule.ledger.leases import owned_by, owner_of
 from bascule.ledger.owners import Owner, is_provably_dead
 from bascule.ledger.tables import lease, lock_out
@@ -52,6 +54,13 @@ def hold(
 def let_go(connection: Connection, cabinet: str, fence: int) -> None:
     """Users are back. Who lost the cabinet since cannot say so."""
     connection.execute(delete(lock_out).where(lock_out.c.cabinet == cabinet, lock_out.c.fence <= fence))
+
+
+def end_with(connection: Connection, entries: Iterable[Entry]) -> None:
+    """What proves that users are back ends the lock-out, in the same transaction: nobody dies in between."""
+    for entry in entries:
+        if entry.kind is EntryKind.PROOF and entry.step == "reopen":
+            let_go(connection, entry.cabinet, entry.fence)
 
 
 def held(connection: Connection, now: datetime) -> tuple[LockOut, ...]:

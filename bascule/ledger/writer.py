@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from bascule.errors import BasculeError, LeaseLost, LedgerUnreachable
-from bascule.ledger import tables
+from bascule.ledger import lock_outs, tables
 from bascule.ledger.entries import GENESIS, Entry, chained
 from bascule.ledger.rows import row_of
 from bascule.ledger.trouble import in_words, is_collision, is_lost, is_nobodys_fault
@@ -235,6 +235,7 @@ def _append(connection: Connection, items: list[Append]) -> Answers:
         answers.append((tuple(placed), None))
     if rows:
         connection.execute(insert(tables.entry), rows)
+        lock_outs.end_with(connection, (entry for placed, _ in answers for entry in placed or ()))
     return answers
 
 

@@ -1,4 +1,4 @@
-"""Which notices are due: a pure decision over all work orders, the runs that ended, what was told before, and the hour."""
+"""Which notices are due: a pure decision over all work orders, the lock-outs, the runs that ended, what was told, and the hour."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ LATEST_NEWS = timedelta(days=7)
 class Topic(StrEnum):
     """What a notice is about, in the order in which people read it."""
 
+    LOCKED_OUT = "locked-out"
+    """A run locked users out, and their deadline has passed: an alarm, whatever the hour."""
     OVERDUE = "overdue"
     """Users should be able to connect again, and nobody has said that they are: an alarm, whatever the hour."""
     TO_APPROVE = "to-approve"
@@ -31,6 +33,17 @@ class Topic(StrEnum):
     ON_HOLD = "on-hold"
     """Nobody answered in time. Told again like what waits: a hold is never an answer."""
     ENDED = "wave-ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptOut:
+    """A cabinet whose users a run locked out, and whom nobody has let in, as far as the ledger knows."""
+
+    cabinet: str
+    wave: str
+    owner: str | None
+    since: datetime
+    deadline: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,17 +82,27 @@ class Matter:
     """One thing to tell."""
 
     topic: Topic
-    of: WorkOrder | EndedRun
+    of: WorkOrder | KeptOut | EndedRun
     occurrence: str = ""
     """What tells it from the last time that the same happened to the same: an order may be answered, declined, answered again."""
 
     @property
     def about(self) -> str:
-        return f"{self.topic} {self.of.wave if isinstance(self.of, EndedRun) else self.of.id}"
+        return f"{self.topic} {self._name}"
 
     @property
     def wave(self) -> str:
         return self.of.wave
+
+    @property
+    def _name(self) -> str:
+        match self.of:
+            case EndedRun():
+                return self.of.wave
+            case KeptOut():
+                return self.of.cabinet
+            case WorkOrder():
+                return self.of.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +130,7 @@ TellsOf = Mapping[tuple[str, str], Told]
 
 def due(
     orders: Iterable[WorkOrder],
+    kept_out: Iterable[KeptOut],
     runs: Iterable[EndedRun],
     told: TellsOf,
     hearers: Hearers,
@@ -118,6 +142,9 @@ def due(
     """Alarms first. In quiet hours nothing else; what became due then is in one digest when they end."""
     alarms: defaultdict[str, list[Matter]] = defaultdict(list)
     digests: defaultdict[str, list[Matter]] = defaultdict(list)
+    for out in kept_out:
+        for to, matter in _of_lock_out(out, told, hearers, now):
+            alarms[to].append(matter)
     for order in orders:
         for to, matter in _of_order(order, told, hearers, now, remind_after):
             (alarms if matter.topic is Topic.OVERDUE else digests)[to].append(matter)
@@ -141,13 +168,24 @@ def due(
     )
 
 
+def _of_lock_out(out: KeptOut, told: TellsOf, hearers: Hearers, now: datetime) -> Iterator[tuple[str, Matter]]:
+    """Once each: who reads it has to act, and `status` goes on saying it."""
+    if now < out.deadline:
+        return
+    matter = Matter(Topic.LOCKED_OUT, out, out.since.isoformat())
+    for hearer in hearers.of_alarm(out.owner):
+        before = told.get((hearer, matter.about))
+        if before is None or before.occurrence != matter.occurrence:
+            yield hearer, matter
+
+
 def _of_order(
     order: WorkOrder, told: TellsOf, hearers: Hearers, now: datetime, remind_after: timedelta
 ) -> Iterator[tuple[str, Matter]]:
     if order.is_overdue(now):
-        yield from _again(Matter(Topic.OVERDUE, order), hearers.of_alarm(order), told, now, ALARM_AGAIN_AFTER)
+        yield from _again(Matter(Topic.OVERDUE, order), hearers.of_alarm(order.owner), told, now, ALARM_AGAIN_AFTER)
     elif order.is_on_hold(now):
-        yield from _again(Matter(Topic.ON_HOLD, order), hearers.of_owner(order), told, now, remind_after)
+        yield from _again(Matter(Topic.ON_HOLD, order), hearers.of_owner(order.owner), told, now, remind_after)
     elif order.state is OrderState.TO_APPROVE:
         answered = order.answer.at.isoformat() if order.answer is not None else ""
         first = Matter(Topic.TO_APPROVE, order, answered)
@@ -155,7 +193,7 @@ def _of_order(
     elif order.state is OrderState.OPEN:
         declined = order.refusal.at.isoformat() if order.refusal is not None else ""
         first = Matter(Topic.NEW, order, declined)
-        yield from _once_then_again(first, hearers.of_owner(order), told, now, remind_after)
+        yield from _once_then_again(first, hearers.of_owner(order.owner), told, now, remind_after)
 
 
 def _once_then_again(

@@ -16,9 +16,9 @@ class Hearers:
     team: tuple[str, ...]
     """Who hears of what concerns nobody in particular."""
 
-    def of_owner(self, order: WorkOrder) -> tuple[str, ...]:
+    def of_owner(self, owner: str | None) -> tuple[str, ...]:
         """The team for what belongs to nobody, or to somebody without an address."""
-        own = [name for name in self.operators if order.owner is not None and is_same_person(name, order.owner)]
+        own = [name for name in self.operators if owner is not None and is_same_person(name, owner)]
         return tuple(own) or self.team
 
     def of_approval(self, order: WorkOrder) -> tuple[str, ...]:
@@ -26,5 +26,5 @@ class Hearers:
         by = order.answer.by if order.answer is not None else ""
         return tuple(name for name in self.operators if not is_same_person(name, by)) or self.team
 
-    def of_alarm(self, order: WorkOrder) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.of_owner(order), *self.team)))
+    def of_alarm(self, owner: str | None) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.of_owner(owner), *self.team)))

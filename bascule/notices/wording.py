@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from bascule.connectors.operator.wording import TEXTS
 from bascule.model import Outcome
-from bascule.notices.due import EndedRun, Matter, Notice, Topic
+from bascule.notices.due import EndedRun, KeptOut, Matter, Notice, Topic
 from bascule.workorders import WorkOrder
 
 LISTED = 40
@@ -25,6 +25,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "alarm": "ALERTE Bascule : {what}",
         "digest": "Bascule : {what}",
+        "locked-out-one": "{cabinet}, les utilisateurs sont toujours exclus de GE",
+        "locked-out-many": "les utilisateurs de {n} cabinets sont toujours exclus de GE",
         "overdue-one": "{cabinet}, les utilisateurs sont peut-être encore exclus de GE",
         "overdue-many": "les utilisateurs de {n} cabinets sont peut-être encore exclus de GE",
         "to-approve-one": "1 réponse à approuver",
@@ -37,6 +39,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "on-hold-many": "{n} bons de travail en suspens",
         "wave-ended-one": "vague {wave}, passage terminé : {grade}",
         "wave-ended-many": "{n} vagues, passages terminés",
+        "locked-out": "Les utilisateurs devraient pouvoir se connecter de nouveau ; d'après le registre, ils sont toujours exclus de GE. "
+        "Bascule rouvre de lui-même là où il voit qu'aucune synchronisation n'est en cours : bascule reap. "
+        "Regardez dans GE s'il y en a une ; sinon, rouvrez :",
         "overdue": "Les utilisateurs devraient pouvoir se connecter de nouveau, et personne n'a dit qu'ils le peuvent. "
         "Bascule ne rouvre jamais de lui-même : appelez qui en est chargé, ou regardez dans GE, puis répondez.",
         "to-approve": "À approuver par quelqu'un d'autre que qui a répondu :",
@@ -58,6 +63,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "alarm": "ALARM Bascule: {what}",
         "digest": "Bascule: {what}",
+        "locked-out-one": "{cabinet}, users are still locked out of GE",
+        "locked-out-many": "the users of {n} cabinets are still locked out of GE",
         "overdue-one": "{cabinet}, users may still be locked out of GE",
         "overdue-many": "the users of {n} cabinets may still be locked out of GE",
         "to-approve-one": "1 answer to approve",
@@ -70,6 +77,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "on-hold-many": "{n} work orders on hold",
         "wave-ended-one": "wave {wave}, run ended: {grade}",
         "wave-ended-many": "{n} waves, runs ended",
+        "locked-out": "Users should be able to connect again, and as far as the ledger knows they are still locked out of GE. "
+        "Bascule reopens by itself where it sees that no synchronisation runs: bascule reap. "
+        "Look in GE whether one runs; if none does, reopen:",
         "overdue": "Users should be able to connect again, and nobody has said that they can. "
         "Bascule never reopens by itself: call who has the order, or look in GE, then answer.",
         "to-approve": "To be approved by somebody else than who answered:",
@@ -141,8 +151,12 @@ class _Wording:
 
     def _paragraphs(self, topic: Topic, matters: Sequence[Matter]) -> Iterator[list[str]]:
         runs = [matter.of for matter in matters if isinstance(matter.of, EndedRun)]
+        out = [matter.of for matter in matters if isinstance(matter.of, KeptOut)]
         orders = [matter.of for matter in matters if isinstance(matter.of, WorkOrder)]
         yield from (self._of_run(run) for run in runs)
+        if out:
+            lines = [f"- {one.cabinet}: {'; '.join(self._of_lock_out(one))}" for one in out]
+            yield [self._say(topic), *self._shortened(lines), f"  {self._unlock(out)}"]
         if orders:
             lines = [f"- {order.id}: {'; '.join(self._of_order(topic, order))}" for order in orders]
             yield [self._say(topic), *self._shortened(lines), f"  {self._command(topic, orders)}"]
@@ -158,7 +172,15 @@ class _Wording:
         else:
             yield self._say("takes", minutes=order.minutes)
             yield self._say("since", at=self._at(order.opened_at))
-        yield self._say("of", owner=_plain(order.owner)) if order.owner else self._say("nobody")
+        yield self._owned_by(order.owner)
+
+    def _of_lock_out(self, out: KeptOut) -> Iterator[str]:
+        yield self._say("since", at=self._at(out.since))
+        yield self._say("late", deadline=self._at(out.deadline))
+        yield self._owned_by(out.owner)
+
+    def _owned_by(self, owner: str | None) -> str:
+        return self._say("of", owner=_plain(owner)) if owner else self._say("nobody")
 
     def _of_run(self, run: EndedRun) -> list[str]:
         outcomes = ", ".join(f"{n} {self._outcome(outcome)}" for outcome, n in run.outcomes.items())
@@ -173,7 +195,7 @@ class _Wording:
 
     def _command(self, topic: Topic, orders: Sequence[WorkOrder]) -> str:
         """One work order: what to type; several: where they are listed."""
-        me = shlex.quote(self._notice.to) if self._notice.to_a_person else "NAME"
+        me = self._me()
         if topic is Topic.ON_HOLD:
             return "\n  ".join(
                 f"bascule rerun --wave {shlex.quote(_plain(wave))}" for wave in dict.fromkeys(o.wave for o in orders)
@@ -186,6 +208,12 @@ class _Wording:
             f"answer {number} --by {me} --result done|not-done|cannot",
         )
         return f"bascule inbox --order {number}\n  bascule {answer if orders[0].answer is None else approve}"
+
+    def _unlock(self, out: Sequence[KeptOut]) -> str:
+        return f'bascule unlock {out[0].cabinet if len(out) == 1 else "CODE"} --by {self._me()} --because "…"'
+
+    def _me(self) -> str:
+        return shlex.quote(self._notice.to) if self._notice.to_a_person else "NAME"
 
     def _shortened(self, lines: Sequence[str]) -> list[str]:
         more = len(lines) - LISTED

@@ -341,6 +341,19 @@ async def test_a_lock_out_that_a_dead_run_ended_and_could_not_say_so_is_off_the_
         assert on.ledger.lock_outs(on.time.now()) == ()
 
 
+async def test_a_lock_out_that_a_dead_run_announced_and_never_began_is_off_the_record_with_the_next_look(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, cabinets(1)) as on:
+        fence = await on.ledger.take_lease(CODE, DEAD, on.time.now())
+        await on.ledger.hold_lock_out(CODE, DEAD, fence, on.time.now(), on.time.now() + timedelta(hours=4))
+        await planned(on)
+        reaped = await looked(on)
+        assert (reaped.let_in, reaped.left, reaped.stuck) == ([], {}, {})
+        assert on.ledger.lock_outs(on.time.now()) == ()
+        assert await on.journal() == []
+
+
 # A user who connects
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from bascule.errors import LeaseLost
-from bascule.ledger import Ledger, this_process
-from tests.unit.ledger.lines import WHEN
+from bascule.ledger import EntryKind, Ledger, this_process
+from tests.unit.ledger.lines import WHEN, line
 
 OURS = this_process()
 ELSEWHERE = replace(this_process(), host="elsewhere")  # what cannot be proven dead is alive
@@ -37,6 +37,17 @@ async def test_a_lock_out_ends_when_it_is_let_go(ledger: Ledger) -> None:
     await ledger.hold_lock_out("C0001", OURS, fence, WHEN, DEADLINE)
     ledger.let_lock_out_go("C0001", fence)
     await ledger.settle()
+
+    assert ledger.lock_outs(WHEN) == ()
+
+
+async def test_the_entry_that_proves_the_reopen_ends_the_lock_out_whoever_dies_then(ledger: Ledger) -> None:
+    fence = await ledger.take_lease("C0001", OURS, WHEN)
+    await ledger.hold_lock_out("C0001", OURS, fence, WHEN, DEADLINE)
+    await ledger.record(line(kind=EntryKind.PROOF, step="lock-out", fence=fence))
+    assert len(ledger.lock_outs(WHEN)) == 1
+
+    await ledger.record(line(kind=EntryKind.PROOF, step="reopen", fence=fence))
 
     assert ledger.lock_outs(WHEN) == ()
 

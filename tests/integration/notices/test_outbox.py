@@ -26,7 +26,7 @@ ORDERS = [order("C0001"), order("C0002", owner=None)]
 
 
 def always(told: TellsOf, now: datetime) -> tuple[Notice, ...]:
-    return due(ORDERS, [], told, HEARERS, now=now, quiet=NEVER_QUIET, remind_after=timedelta(hours=24))
+    return due(ORDERS, [], [], told, HEARERS, now=now, quiet=NEVER_QUIET, remind_after=timedelta(hours=24))
 
 
 class Letterbox:

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bascule.model import Outcome
-from bascule.notices import EndedRun, Hearers, Notice, QuietHours, due
+from bascule.notices import EndedRun, Hearers, KeptOut, Notice, QuietHours, due
 from bascule.notices.due import TellsOf
 from bascule.notices.told import Said, entries_of, told_by
 from bascule.workorders import Answer, Approval, Result, WorkOrder
@@ -51,6 +51,13 @@ def declined(one: WorkOrder, by: str, at: datetime) -> WorkOrder:
     return replace(one, answer=None, refusal=Approval(by=by, at=at, because="no"))
 
 
+def kept_out(cabinet: str = "C0005", **changes: Any) -> KeptOut:
+    """For ten minutes longer than they may be."""
+    since = NOON - timedelta(hours=4, minutes=10)
+    plain = KeptOut(cabinet=cabinet, wave="pilot", owner="anne", since=since, deadline=since + timedelta(hours=4))
+    return replace(plain, **changes)
+
+
 def run(number: str = "R1", **changes: Any) -> EndedRun:
     plain = EndedRun(
         wave="pilot",
@@ -76,12 +83,13 @@ class Day:
     def look(
         self,
         *orders: WorkOrder,
+        out: Sequence[KeptOut] = (),
         runs: Sequence[EndedRun] = (),
         now: datetime = NOON,
         said: Sequence[Said] = (Said.SENDING, Said.SENT),
     ) -> list[Notice]:
         notices = due(
-            orders, runs, self.told(now), self.hearers, now=now, quiet=self.quiet, remind_after=self.remind_after
+            orders, out, runs, self.told(now), self.hearers, now=now, quiet=self.quiet, remind_after=self.remind_after
         )
         self.entries += [
             entry for notice in notices for word in said for entry in entries_of(notice, word, at=now, who="bascule")
