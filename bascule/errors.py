@@ -61,10 +61,17 @@ class RemoteInterrupted(RemoteError):
     error_class = ErrorClass.EXTERNAL
 
 
+STILL_RUNNING = "still-running"
+"""The code of an operation that was left running: part of the signature of what it leaves undone."""
+
+
 class StillRunning(RemoteError):
     """A long operation was left running, because the run was told to stop. The next run resumes watching it."""
 
     error_class = ErrorClass.EXTERNAL
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code=STILL_RUNNING, remedy="run again soon: users are let in when it ends")
 
 
 class RemoteThrottles(RemoteError):

@@ -158,11 +158,11 @@ class CabinetRun:
                 if self._asks(act.verb):
                     await self._hear_people()
 
-    def give_up_on(self, step_name: str, why: str, remedy: str) -> None:
+    def give_up_on(self, step_name: str, why: str, remedy: str, code: str = "") -> None:
         """The step's outcome is not known, and a person is called."""
         step = next(step for step in self.procedure if step.name == step_name)
         self.last[step_name] = self._verdict(
-            step, State.UNKNOWN, why, error_class=ErrorClass.UNKNOWN, outcome=Outcome.UNKNOWN, remedy=remedy
+            step, State.UNKNOWN, why, error_class=ErrorClass.UNKNOWN, outcome=Outcome.UNKNOWN, remedy=remedy, code=code
         )
 
     # One attempt
@@ -340,7 +340,7 @@ class CabinetRun:
         missed = 0
         while not operation.status.is_over:
             if self.run.stop.is_set():
-                raise StillRunning(f"{verb} is still running; the next run resumes watching it", code="still-running")
+                raise StillRunning(f"{verb} is still running; the next run resumes watching it")
             await self.run.pause(self.run.pace.poll)
             try:
                 operation = await remote.operation(self.cabinet, operation.id)

@@ -178,19 +178,16 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
     theirs = (LOCK_OUT, SYNCHRONISE, REOPEN) if only_looks else (LOCK_OUT, SYNCHRONISE)
     section = [step for step in cabinet_run.procedure if step.name in theirs]
     try:
-        if only_looks and await cabinet_run.synchronisation_runs():
-            _stay_locked(cabinet_run, RUNS)
-            return
+        if only_looks:
+            await _require_none_running(cabinet_run)
         for step in section:
             await _know(cabinet_run, step)
         if cabinet_run.is_in_a_persons_hands(section):
             # Who has the section in hand lets the users in; its deadline is watched.
             return
-        if await cabinet_run.synchronisation_runs():
-            _stay_locked(cabinet_run, RUNS)
-            return
-    except StillRunning:
-        _stay_locked(cabinet_run, RUNS)
+        await _require_none_running(cabinet_run)
+    except StillRunning as runs:
+        _stay_locked(cabinet_run, RUNS, remedy=runs.remedy, error_code=runs.code)
         return
     except RemoteError as error:
         _stay_locked(
@@ -205,6 +202,11 @@ async def let_users_in(cabinet_run: CabinetRun, perform: Perform, done: set[str]
             done.add(REOPEN)
     else:
         _stay_locked(cabinet_run, f"users may still be locked out: {entry.reason}")
+
+
+async def _require_none_running(cabinet_run: CabinetRun) -> None:
+    if await cabinet_run.synchronisation_runs():
+        raise StillRunning(RUNS)
 
 
 async def perform_on_record(cabinet_run: CabinetRun, perform: Perform, step: Step) -> Entry:
@@ -302,18 +304,18 @@ async def _know(cabinet_run: CabinetRun, step: Step) -> None:
             raise
 
 
-def _stay_locked(cabinet_run: CabinetRun, why: str) -> None:
+def _stay_locked(cabinet_run: CabinetRun, why: str, *, remedy: str = "", error_code: str = "") -> None:
     log.error("%s: %s", cabinet_run.cabinet.code, why)
     said = next((entry for entry in reversed(cabinet_run.history) if entry.step == REOPEN), None)
     if said is not None and said.state is State.UNKNOWN and said.reason == why:
         # Looked at every few minutes: the ledger is told once.
         cabinet_run.last[REOPEN] = said
         return
-    remedy = (
+    by_hand = (
         f"run again as soon as the systems answer; if users must work before that: bascule unlock {cabinet_run.cabinet.code}"
         " --because TEXT --by NAME, or end the lock-out in GE by hand"
     )
-    cabinet_run.give_up_on(REOPEN, why, remedy)
+    cabinet_run.give_up_on(REOPEN, why, remedy or by_hand, error_code)
 
 
 def _has_reservations(cabinet_run: CabinetRun) -> bool:

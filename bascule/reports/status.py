@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Any
 
-from bascule.errors import BasculeError
+from bascule.errors import STILL_RUNNING, BasculeError
 from bascule.ledger import Desk, Entry, EntryKind, Ledger
 from bascule.model import ARRIVED, Lifecycle, Outcome, grade
 from bascule.procedure import LOCK_OUT, REOPEN
@@ -340,8 +340,8 @@ def _at_the_door(cabinet: CabinetStatus, last: Entry, door: Sequence[Entry]) -> 
     if cabinet.lifecycle is Lifecycle.WAITING:
         return cabinet
     if cabinet.locked_out_since is not None:
-        if cabinet.outcome is Outcome.UNKNOWN and "is running" in (cabinet.reason or "").replace("still ", ""):
-            return replace(cabinet, next_action="run again soon: users are let in when it ends")
+        if STILL_RUNNING in (cabinet.error_signature or ""):
+            return cabinet
         return replace(cabinet, next_action=f"users are locked out: run again, or bascule unlock {cabinet.code}")
     since = [entry for entry in door if entry.seq > last.seq and entry.step == REOPEN]
     back = next((entry for entry in since if entry.kind is EntryKind.PROOF), None)

@@ -84,6 +84,7 @@ async def test_the_word_to_stop_at_any_call_lets_users_in_unless_a_synchronisati
         for cabinet, standing in zip(scene.cabinets, standings, strict=True):
             if cabinet.code in scene.ledger.owing_a_reopen():
                 assert standing.outcome is Outcome.UNKNOWN
+                assert standing.remedy == "run again soon: users are let in when it ends"
                 assert "synchronise" in await scene.effective(cabinet.code), "locked out for nothing"
         await assert_ends_well(scene)
 

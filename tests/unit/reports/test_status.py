@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
+from bascule.errors import StillRunning
 from bascule.ledger import EntryKind, Ledger, this_process
 from bascule.model import Lifecycle, Outcome
 from bascule.reports import CabinetStatus, DoesNotAddUp, NoSuchWave, WaveStatus, status_of, wave_table
@@ -257,8 +258,14 @@ def test_where_users_are_back_nobody_is_told_to_be_locked_out(ledger: Ledger) ->
 
 
 def test_a_synchronisation_left_running_is_no_riddle_and_an_unlock_shows(ledger: Ledger) -> None:
-    runs = "synchronise is still running; the next run resumes watching it"
-    left = ended("C0001", Outcome.UNKNOWN, step="synchronise", reason=runs)
+    runs = StillRunning("synchronise is still running; the next run resumes watching it")
+    left = ended(
+        *("C0001", Outcome.UNKNOWN),
+        step="synchronise",
+        reason=str(runs),
+        error_signature=f"synchronise: {runs.code}",
+        remedy=runs.remedy,
+    )
     write(ledger, planned("C0001"), began("C0001"), proved("C0001", "lock-out"), left)
     (cabinet,) = status_of(ledger, "pilot").cabinets
     assert cabinet.next_action == "run again soon: users are let in when it ends"
