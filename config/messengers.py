@@ -85,7 +85,7 @@ def _due(settings: Settings, ledger: Ledger, clock: Callable[[], datetime]) -> D
 
 
 def _kept_out(ledger: Ledger, now: datetime) -> Iterator[KeptOut]:
-    """Held by a run, and owed: a hold may outlive the proof that users are back, when its run died in between."""
+    """Held by a run, and owed: one that died may have held what it never locked out."""
     held = ledger.lock_outs(now)
     owing = ledger.owing_a_reopen() if held else ()
     planned = ledger.histories([out.cabinet for out in held], [EntryKind.PLANNED])

@@ -12,7 +12,7 @@ from bascule.model import Outcome
 from bascule.notices import Hearers, QuietHours, Topic
 from bascule.notices.told import TAKEN_OVER_AFTER, Said
 from bascule.workorders import Result, Withdrawal
-from tests.unit.notices.happenings import NOON, PARIS, Day, answered, declined, order, run, told_to
+from tests.unit.notices.happenings import NOON, PARIS, Day, answered, declined, kept_out, order, run, told_to
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -122,6 +122,35 @@ def test_everything_else_waits_until_the_quiet_hours_end_and_is_then_one_message
     assert len(notices) == 3
 
 
+def test_users_who_are_locked_out_past_their_deadline_are_an_alarm_for_the_owner_and_the_team() -> None:
+    late = kept_out("C0005", deadline=NOON)
+    assert not Day().look(out=[late], now=NOON - MINUTE)
+    notices = Day().look(out=[late], now=NOON)
+    assert told_to(notices) == {to: ["locked-out C0005"] for to in ("anne", "@team", "env:TEAMS_URL")}
+    assert all(notice.alarm for notice in notices)
+
+
+def test_a_lock_out_is_told_once_in_quiet_hours_too_and_the_cabinets_next_one_again() -> None:
+    day = Day(quiet=NIGHT)
+    late = kept_out(since=MIDNIGHT - 4 * HOUR, deadline=MIDNIGHT)
+    assert [hour for hour in range(30) if day.look(out=[late], now=MIDNIGHT + hour * HOUR)] == [0]
+    again = kept_out(since=MIDNIGHT + 40 * HOUR, deadline=MIDNIGHT + 44 * HOUR)
+    assert [hour for hour in range(40, 70) if day.look(out=[again], now=MIDNIGHT + hour * HOUR)] == [44]
+
+
+def test_a_second_cabinet_that_is_locked_out_too_long_is_told_by_itself() -> None:
+    day = Day()
+    day.look(out=[kept_out("C0005")])
+    notices = day.look(out=[kept_out("C0005"), kept_out("C0006")], now=NOON + MINUTE)
+    assert told_to(notices)["anne"] == ["locked-out C0006"]
+
+
+def test_all_alarms_of_one_look_are_one_message() -> None:
+    notices = Day().look(GUARDED, out=[kept_out("C0005"), kept_out("C0006")])
+    assert told_to(notices)["anne"] == ["locked-out C0005", "locked-out C0006", "overdue C0003-lock-out"]
+    assert len(notices) == 3
+
+
 def test_an_alarm_is_a_message_of_its_own_and_comes_first() -> None:
     first, *others = Day().look(order("C0001"), GUARDED)
     assert (first.to, first.alarm) == ("anne", True)
@@ -191,7 +220,9 @@ def test_however_often_one_looks_nothing_is_told_twice_within_its_time(
     orders = [order("C0001"), answered(TERMS, "anne"), GUARDED, order("C0004", owner=None, expires_at=NOON + 30 * HOUR)]
     heard: dict[tuple[str, str], list[int]] = {}
     for at, end in sorted(looks):
-        for notice in day.look(*orders, runs=[run()], now=NOON + at * 10 * MINUTE, said=(Said.SENDING, *end)):
+        for notice in day.look(
+            *orders, out=[kept_out()], runs=[run()], now=NOON + at * 10 * MINUTE, said=(Said.SENDING, *end)
+        ):
             if end == (Said.SENT,):
                 for matter in notice.matters:
                     heard.setdefault((notice.to, matter.about), []).append(at)

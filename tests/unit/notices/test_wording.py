@@ -10,7 +10,7 @@ from bascule.model import Outcome
 from bascule.notices import Message, worded
 from bascule.notices.wording import WORDS
 from bascule.workorders import WorkOrder
-from tests.unit.notices.happenings import HEARERS, NOON, PARIS, Day, answered, order, run
+from tests.unit.notices.happenings import HEARERS, NOON, PARIS, Day, answered, kept_out, order, run
 
 GUARDED = order("C0003", "lock-out", "synchronise", "reopen", deadline=NOON - timedelta(minutes=10))
 
@@ -52,6 +52,20 @@ def test_an_alarm_says_so_in_its_subject_and_that_nothing_reopens_by_itself() ->
     assert "owner: anne" in told.text
 
 
+def test_who_is_locked_out_too_long_is_told_by_cabinet_with_since_when_and_what_to_type() -> None:
+    told = message_to("anne", out=[kept_out("C0005")], language="en")
+    assert told.subject == "ALARM Bascule: C0005, users are still locked out of GE"
+    assert "- C0005: since 2026-12-01 07:50; should have been reopened by 2026-12-01 11:50; owner: anne" in told.text
+    assert 'bascule unlock C0005 --by anne --because "…"' in told.text
+
+
+def test_of_many_who_are_locked_out_too_long_each_is_named_and_the_command_once() -> None:
+    told = message_to("@team", out=[kept_out("C0005"), kept_out("C0006", owner=None)], language="en")
+    assert told.subject == "ALARM Bascule: the users of 2 cabinets are still locked out of GE"
+    assert "- C0006: since 2026-12-01 07:50" in told.text
+    assert 'bascule unlock CODE --by NAME --because "…"' in told.text
+
+
 def test_a_wave_that_ended_tells_its_totals_its_grade_and_who_needs_somebody() -> None:
     told = message_to("@team", runs=[run()], language="en")
     assert told.subject == "Bascule: wave pilot, run ended: blocked"
@@ -82,7 +96,7 @@ def test_nothing_of_the_cabinets_people_is_in_a_message(language: str) -> None:
         order("C0004", expires_at=NOON),
     ]
     for to in ("anne", "@team", "env:TEAMS_URL"):
-        told = message_to(to, *everything, runs=[run()], language=language)
+        told = message_to(to, *everything, out=[kept_out()], runs=[run()], language=language)
         for secret in ("dupont", "Dupont", "732829320", "@cabinet"):
             assert secret not in told.subject + told.text
 
@@ -95,6 +109,11 @@ def test_a_name_cannot_mention_everybody_link_anywhere_or_add_a_header(owner: st
     assert not set("<>@[]\r") & set(told.subject + told.text)
     assert "\n" not in told.subject
     assert len(told.text) < 1000
+
+
+def test_the_name_of_a_lock_outs_owner_is_as_harmless() -> None:
+    told = message_to("@team", out=[kept_out(owner="<!channel> [win](https://evil.example)")])
+    assert not set("<>@[]\r") & set(told.subject + told.text)
 
 
 def test_both_languages_say_the_same_things() -> None:
