@@ -181,13 +181,17 @@ async def assert_moved(stage: Stage, code: str) -> None:
 
 @asynccontextmanager
 async def stage(
-    folder: Path, cabinets: Sequence[Cabinet], *faults: dict[str, Any], **scenario: Any
+    folder: Path,
+    cabinets: Sequence[Cabinet],
+    *faults: dict[str, Any],
+    ledger_url: str | None = None,
+    **scenario: Any,
 ) -> AsyncIterator[Stage]:
-    """`scenario`: what a scenario holds beside its faults, such as `honour_keys`."""
+    """`ledger_url`: none is SQLite in the folder. `scenario`: what a scenario holds beside its faults, such as `honour_keys`."""
     clock = Time()
     app = create_app(world(cabinets), {**scenario, "faults": list(faults)}, clock=clock.seconds)
     async with AsyncExitStack() as open_ones:
-        ledger = open_ones.enter_context(Ledger(f"sqlite:///{folder / 'ledger.db'}"))
+        ledger = open_ones.enter_context(Ledger(ledger_url or f"sqlite:///{folder / 'ledger.db'}"))
         transport = httpx.ASGITransport(app)
         remotes = {
             system: await open_ones.enter_async_context(

@@ -1,4 +1,4 @@
-"""Stages of a few cabinets."""
+"""Stages of a few cabinets, and ledgers on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from tests.builders import Stage, cabinets, stage
+from tests.databases import ledger_url
+
+__all__ = ["ledger_url"]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from bascule.errors import CabinetTaken, RemoteUnintelligible
 from bascule.facts import GeFacts, Synchronisation, SynchronisationStatus, View
 from bascule.inventory import Inventory
 from bascule.inventory.stored import to_plain
-from bascule.ledger import Entry, EntryKind, LockOut, Owner, StoredInventory, this_process
+from bascule.ledger import Entry, EntryKind, Ledger, LockOut, Owner, StoredInventory, this_process
 from bascule.model import Cabinet, Lifecycle, Outcome, State, System
 from bascule.procedure import LOCK_OUT, REOPEN, SYNCHRONISE
 from bascule.workorders import OrderState
@@ -73,10 +73,16 @@ async def planned(on: Stage) -> None:
 
 @asynccontextmanager
 async def killed(
-    folder: Path, at: str, *, owner: Owner = DEAD, after: bool = False, sync_seconds: float = HOUR
+    folder: Path,
+    at: str,
+    *,
+    owner: Owner = DEAD,
+    after: bool = False,
+    sync_seconds: float = HOUR,
+    ledger_url: str | None = None,
 ) -> AsyncIterator[Stage]:
     """A run that was killed at this call, with whatever it had not waited for."""
-    async with stage(folder, cabinets(1)) as on:
+    async with stage(folder, cabinets(1), ledger_url=ledger_url) as on:
         on.pace = PATIENT
         await planned(on)
 
@@ -111,8 +117,10 @@ def noted(on: Stage, rule: str) -> list[Entry]:
 # kill -9
 
 
-async def test_users_whom_a_killed_run_left_out_before_the_synchronisation_are_let_in_at_once(tmp_path: Path) -> None:
-    async with killed(tmp_path, SYNCHRONISE) as on:
+async def test_users_whom_a_killed_run_left_out_before_the_synchronisation_are_let_in_at_once(
+    tmp_path: Path, ledger_url: str
+) -> None:
+    async with killed(tmp_path, SYNCHRONISE, ledger_url=ledger_url) as on:
         assert await is_locked_out(on)
         await on.time.sleep(20 * 60)
 
@@ -176,8 +184,8 @@ async def test_a_plain_wave_says_how_long_users_were_out_and_owes_nobody_a_look(
 # Who is left alone, and who is not
 
 
-async def test_a_process_that_may_live_is_left_to_it_until_its_lease_expires(tmp_path: Path) -> None:
-    async with killed(tmp_path, SYNCHRONISE, owner=ELSEWHERE) as on:
+async def test_a_process_that_may_live_is_left_to_it_until_its_lease_expires(tmp_path: Path, ledger_url: str) -> None:
+    async with killed(tmp_path, SYNCHRONISE, owner=ELSEWHERE, ledger_url=ledger_url) as on:
         first = await looked(on)
         assert list(first.left) == [CODE]
         assert "elsewhere" in first.left[CODE]
@@ -254,9 +262,11 @@ async def test_a_reopen_that_fails_in_passing_is_sent_again_in_the_same_look(tmp
         assert not await is_locked_out(on)
 
 
-async def test_two_who_look_at_once_send_one_reopen(tmp_path: Path) -> None:
-    async with killed(tmp_path, SYNCHRONISE) as on:
-        first, second = await asyncio.gather(looked(on), looked(on))
+async def test_two_who_look_at_once_send_one_reopen(tmp_path: Path, ledger_url: str) -> None:
+    async with killed(tmp_path, SYNCHRONISE, ledger_url=ledger_url) as on:
+        # With a writer and a connection of their own, as processes have them.
+        with Ledger(on.ledger.url) as theirs:
+            first, second = await asyncio.gather(looked(on), looked(on, ledger=theirs))
         assert [*first.let_in, *second.let_in] == [CODE]
         assert (await on.effective(CODE))[REOPEN] == 1
 
@@ -276,9 +286,9 @@ async def test_who_comes_when_another_has_let_users_in_does_not_say_that_a_perso
 
 
 async def test_a_missed_deadline_is_an_alarm_at_every_look_and_one_line_and_never_a_reopen(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, ledger_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with killed(tmp_path, SYNCHRONISE, after=True, sync_seconds=10 * HOUR) as on:
+    async with killed(tmp_path, SYNCHRONISE, after=True, sync_seconds=10 * HOUR, ledger_url=ledger_url) as on:
         await on.time.sleep(3 * HOUR)
         assert (await looked(on)).overdue == []
         await on.time.sleep(2 * HOUR)
@@ -312,9 +322,9 @@ async def test_users_should_be_back_when_the_window_closes_and_after_four_hours_
 
 
 async def test_what_a_run_left_behind_that_died_before_it_locked_out_is_no_beginning_of_the_next_lock_out(
-    tmp_path: Path,
+    tmp_path: Path, ledger_url: str
 ) -> None:
-    async with stage(tmp_path, cabinets(1), sync_seconds=1) as on:
+    async with stage(tmp_path, cabinets(1), sync_seconds=1, ledger_url=ledger_url) as on:
         fence = await on.ledger.take_lease(CODE, DEAD, on.time.now())
         long_ago = on.time.now() - timedelta(days=2)
         await on.ledger.hold_lock_out(CODE, DEAD, fence, long_ago, long_ago + timedelta(hours=4))
@@ -329,9 +339,9 @@ async def test_what_a_run_left_behind_that_died_before_it_locked_out_is_no_begin
 
 
 async def test_a_lock_out_that_a_dead_run_ended_and_could_not_say_so_is_off_the_record_with_the_next_run(
-    tmp_path: Path,
+    tmp_path: Path, ledger_url: str
 ) -> None:
-    async with stage(tmp_path, cabinets(1)) as on:
+    async with stage(tmp_path, cabinets(1), ledger_url=ledger_url) as on:
         assert (await on.wave()).outcomes == {Outcome.OK: 1}
         fence = await on.ledger.take_lease(CODE, DEAD, on.time.now())
         since = on.time.now() - timedelta(minutes=5)
@@ -342,9 +352,9 @@ async def test_a_lock_out_that_a_dead_run_ended_and_could_not_say_so_is_off_the_
 
 
 async def test_a_lock_out_that_a_dead_run_announced_and_never_began_is_off_the_record_with_the_next_look(
-    tmp_path: Path,
+    tmp_path: Path, ledger_url: str
 ) -> None:
-    async with stage(tmp_path, cabinets(1)) as on:
+    async with stage(tmp_path, cabinets(1), ledger_url=ledger_url) as on:
         fence = await on.ledger.take_lease(CODE, DEAD, on.time.now())
         await on.ledger.hold_lock_out(CODE, DEAD, fence, on.time.now(), on.time.now() + timedelta(hours=4))
         await planned(on)
@@ -462,8 +472,10 @@ async def test_a_persons_word_is_sent_once_where_nothing_can_be_read_and_the_nex
         assert (await on.effective(CODE))[REOPEN] == 1
 
 
-async def test_nobody_unlocks_what_is_not_locked_or_what_another_process_is_at_work_on(tmp_path: Path) -> None:
-    async with killed(tmp_path, SYNCHRONISE, owner=ELSEWHERE) as on:
+async def test_nobody_unlocks_what_is_not_locked_or_what_another_process_is_at_work_on(
+    tmp_path: Path, ledger_url: str
+) -> None:
+    async with killed(tmp_path, SYNCHRONISE, owner=ELSEWHERE, ledger_url=ledger_url) as on:
         with pytest.raises(CabinetTaken, match="on elsewhere is working on this cabinet"):
             await told_to_unlock(on)
         assert await is_locked_out(on)
