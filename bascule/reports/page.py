@@ -22,7 +22,7 @@ from bascule.reports.charts import charts_of
 from bascule.reports.frames import UNDER_WAY
 from bascule.reports.language import Language, language_named
 from bascule.reports.self_contained import asset, in_script, policy, shown, templates
-from bascule.reports.status import CabinetStatus, needing_somebody, word_of
+from bascule.reports.status import CabinetStatus, locked_out_in_words, needing_somebody, word_of
 from bascule.reports.summary import rerun_command
 from bascule.reports.times import SPENT
 
@@ -56,6 +56,7 @@ def html_page(account: Account, language: str) -> bytes:
             policy=policy(style, script),
             grid=in_script(grid_of(account, said)),
             charts=charts_of(account, said),
+            lets_in=next(iter(locked_out_in_words(account.status)[1:]), ""),
             needing=needing_somebody(account.status),
             word_for=lambda cabinet: _word_for(cabinet, said),
             command=rerun_command(account.status),

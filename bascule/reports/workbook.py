@@ -17,6 +17,7 @@ from xlsxwriter.worksheet import Worksheet
 from bascule.checks.reconciliation import KINDS
 from bascule.reports.account import Account
 from bascule.reports.language import Language
+from bascule.reports.status import locked_out_in_words
 from bascule.reports.times import SPENT
 
 Kind = Literal["text", "number", "instant", "duration"]
@@ -353,15 +354,17 @@ class _Pen:
             self._put(page, number, 1, _fit(value, self._language), strong)
         page.write_string(5, 0, word("workbook.front.at"), text)
         page.write_number(5, 1, _day_number(account.at), self._shapes["instant"])
-        if account.is_open:
-            page.write_string(
-                6, 0, word("workbook.front.open"), self._book.add_format({"bold": True, "color": "#A03020"})
-            )
-        page.set_row(8, HEADER_HEIGHT)
+        alarm = self._book.add_format({"bold": True, "color": "#A03020"})
+        notes = [word("workbook.front.open")] if account.is_open else []
+        notes += [*locked_out_in_words(account.status), *account.status.halts]
+        for number, note in enumerate(notes, start=6):
+            page.write_string(number, 0, _fit(note, self._language), alarm)
+        head = 8 + max(len(notes) - 1, 0)
+        page.set_row(head, HEADER_HEIGHT)
         for place, name in enumerate(("figure", "value", "counted", "agrees")):
-            page.write_string(8, place, word(f"workbook.front.{name}"), self._header)
+            page.write_string(head, place, word(f"workbook.front.{name}"), self._header)
         agrees, differs = word("workbook.front.yes"), word("workbook.front.no")
-        for number, figure in enumerate(figures, start=9):
+        for number, figure in enumerate(figures, start=head + 1):
             shape = self._shapes[figure.kind]
             page.write_string(number, 0, figure.says, text)
             page.write_number(number, 1, figure.value, shape)
@@ -370,9 +373,9 @@ class _Pen:
             same = abs(figure.value - figure.counted) < 1 / DAY
             check = f'=IF(ABS(B{number + 1}-C{number + 1})<1/{DAY},"{agrees}","{differs}")'
             page.write_formula(number, 3, check, text, agrees if same else differs)
-        last = 8 + len(figures)
-        page.conditional_format(9, 3, last, 3, _equal_to(differs, self._fill(BAD)))
-        page.conditional_format(9, 3, last, 3, _equal_to(agrees, self._fill(GOOD)))
+        last = head + len(figures)
+        page.conditional_format(head + 1, 3, last, 3, _equal_to(differs, self._fill(BAD)))
+        page.conditional_format(head + 1, 3, last, 3, _equal_to(agrees, self._fill(GOOD)))
         page.write_string(last + 2, 0, word("workbook.front.utc"), text)
 
     def _set_up(self, page: Worksheet, headings: Sequence[tuple[str, int]]) -> None:

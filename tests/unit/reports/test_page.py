@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from bascule.ledger import Ledger
+from bascule.ledger import EntryKind, Ledger
 from bascule.model import Outcome
 from bascule.procedure import PROCEDURE
 from bascule.reports.account import Account, account_of
 from bascule.reports.language import LANGUAGES
 from bascule.reports.page import STATES, html_page
 from tests.browser.waves import HOSTILE, wave
-from tests.unit.reports.histories import WHEN, began, blocked, ended, ok, planned, write
+from tests.unit.reports.histories import WHEN, began, blocked, ended, line, ok, planned, proved, write
 
 NOW = WHEN + timedelta(days=1)
 
@@ -77,6 +77,19 @@ def test_an_open_wave_says_so_and_a_closed_one_does_not(ledger: Ledger) -> None:
     assert "The wave is open" in Read(html_page(account(ledger), "en")).text
     write(ledger, ok("C0002"))
     assert "The wave is open" not in Read(html_page(account(ledger), "en")).text
+
+
+def test_users_who_are_out_and_why_nothing_more_starts_are_the_first_thing_that_is_read(ledger: Ledger) -> None:
+    out = [*began("C0001"), *proved("C0001", "lock-out"), *ended("C0001", Outcome.FAILED, step="synchronise")]
+    trip = {"governs": "Trip", "rule": "failures", "why": "1 cabinet failed", "common": []}
+    begun, note = line("@pilot", EntryKind.RUN_BEGAN), line("@pilot", EntryKind.NOTE, evidence=trip)
+    write(ledger, planned("C0001"), planned("C0002"), [begun, note], out)
+    told = Read(html_page(account(ledger), "fr")).text
+    assert "Les utilisateurs de 1 cabinet sont dehors depuis le" in told
+    assert "The breaker tripped (failures)" in told
+    assert "bascule unlock CODE" in told
+    write(ledger, proved("C0001", "reopen"), ok("C0002"))
+    assert "sont dehors" not in Read(html_page(account(ledger), "fr")).text
 
 
 def test_a_wave_that_was_never_run_has_a_page_too(ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from bascule.model import Outcome
 from bascule.reports.account import account_of
 from bascule.reports.language import language_named
 from bascule.reports.workbook import LONGEST, workbook
-from tests.unit.reports.histories import History, acted, began, blocked, ended, line, ok, planned, write
+from tests.unit.reports.histories import History, acted, began, blocked, ended, line, ok, planned, proved, write
 
 LATER = datetime(2027, 1, 1, 12, 30, tzinfo=UTC)
 TABS = "Summary Cabinets Steps Errors Findings Approvals Durations Reconciliation Differences Runs Audit".split()
@@ -104,6 +104,16 @@ def test_the_first_tab_counts_its_figures_again(ledger: Ledger) -> None:
     assert figures["blocked"] == (1, 1, "yes")
     assert figures["Answers, approvals, decisions"] == (1, 1, "yes")
     assert {agrees for _, _, agrees in figures.values()} == {"yes"}
+
+
+def test_users_who_are_out_stand_above_the_figures(ledger: Ledger) -> None:
+    out = [*began("C0001"), *proved("C0001", "lock-out"), *ended("C0001", Outcome.FAILED, step="synchronise")]
+    write(ledger, planned("C0001"), planned("C0002"), out)
+    first = [str(row[0]) for row in opened(written(ledger))["Summary"].iter_rows(values_only=True)]
+    alarm = next(place for place, told in enumerate(first) if told.startswith("USERS LOCKED OUT since"))
+    assert "bascule unlock CODE" in first[alarm + 1]
+    assert first.index("The wave is open: not all its cabinets have ended.") < alarm < first.index("Figure")
+    assert first.index("Cabinets planned") == first.index("Figure") + 1
 
 
 def test_an_open_wave_says_so(ledger: Ledger) -> None:
