@@ -53,6 +53,10 @@ class Language:
         form = "one" if self.locale.plural_form(count) == "one" else "other"
         return self.words[f"{key}.{form}"].format(**written)
 
+    def rule(self, name: str) -> str:
+        """What a rule of the catalogue demands; empty for one that has no words here, as an older ledger may name."""
+        return self.words.get(f"rule.{name}", "")
+
     def date(self, at: datetime, zone: tzinfo = UTC) -> str:
         """`1 décembre 2026`, `1 December 2026`: the day it was in that zone."""
         return format_date(at.astimezone(zone), "long", locale=self.locale)

@@ -178,10 +178,7 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
         ],
         "drift_title": word("pv.drift_title"),
         "reservations_title": word("pv.reservations"),
-        "reservations": [
-            [f"{one['rule']} · {word('level.' + one['level'])}", one["says"], one["remedy"]]
-            for one in record.reservations
-        ],
+        "reservations": [[_rule(one, language), one["says"], one["remedy"]] for one in record.reservations],
         "reservations_none": word("pv.no_reservations"),
         "troubles_title": word("pv.troubles"),
         "troubles": [[when(one["at"]), word(f"step.{one['step']}"), one["reason"]] for one in record.troubles],
@@ -245,6 +242,11 @@ def _which(record: Record, language: Language) -> Iterator[list[str]]:
             left_out = one[kind] - len(keys)
             more = f" {language.word('pv.more', count=left_out)}" if left_out else ""
             yield [f"{title} ({language.number(one[kind])})", ", ".join(keys) + more]
+
+
+def _rule(one: Mapping[str, str], language: Language) -> str:
+    says = language.rule(one["rule"])
+    return f"{one['rule']} · {language.word('level.' + one['level'])}" + (f" – {says}" if says else "")
 
 
 def _run_word(told: str | None, language: Language) -> str:

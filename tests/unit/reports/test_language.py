@@ -13,8 +13,11 @@ import pandas as pd
 import pytest
 
 import bascule.reports
+from bascule.checks.consistency import RULES
 from bascule.checks.findings import Level
 from bascule.checks.reconciliation import LISTED, What
+from bascule.engine.reaping import DEADLINE_MISSED
+from bascule.engine.walk import LOCKED_OUT_FOR
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports.account import SAID
@@ -28,6 +31,7 @@ OF_THE_CODE: dict[str, list[str]] = {
     "state": list(State),
     "step": [step.name for step in PROCEDURE],
     "level": list(Level),
+    "rule": [*(rule.id for rule in RULES), "REC-01", "CON-01", "ANS-01", "ANS-02", DEADLINE_MISSED, LOCKED_OUT_FOR],
     "spent": list(SPENT),
     "what": [what.replace(" ", "-") for what in get_args(What)],
     "listed": list(LISTED),
@@ -54,6 +58,11 @@ def test_every_word_of_the_code_has_one_for_people(code: str) -> None:
     words = language_named(code).words
     told = {table: {key.partition(".")[2] for key in words if key.startswith(f"{table}.")} for table in OF_THE_CODE}
     assert told == {table: set(names) for table, names in OF_THE_CODE.items()}
+
+
+def test_the_english_words_of_a_rule_are_those_of_the_catalogue() -> None:
+    english = language_named("en")
+    assert {rule.id: english.rule(rule.id) for rule in RULES} == {rule.id: rule.sentence for rule in RULES}
 
 
 def test_no_word_is_written_for_nobody() -> None:

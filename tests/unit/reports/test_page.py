@@ -85,11 +85,11 @@ def test_users_who_are_out_and_why_nothing_more_starts_are_the_first_thing_that_
     begun, note = line("@pilot", EntryKind.RUN_BEGAN), line("@pilot", EntryKind.NOTE, evidence=trip)
     write(ledger, planned("C0001"), planned("C0002"), [begun, note], out)
     told = Read(html_page(account(ledger), "fr")).text
-    assert "Les utilisateurs de 1 cabinet sont dehors depuis le" in told
+    assert "Les utilisateurs de 1 cabinet sont sans accès depuis le" in told
     assert "The breaker tripped (failures)" in told
     assert "bascule unlock CODE" in told
     write(ledger, proved("C0001", "reopen"), ok("C0002"))
-    assert "sont dehors" not in Read(html_page(account(ledger), "fr")).text
+    assert "sont sans accès" not in Read(html_page(account(ledger), "fr")).text
 
 
 def test_a_wave_that_was_never_run_has_a_page_too(ledger: Ledger) -> None:
