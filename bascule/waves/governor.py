@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,11 @@ class Rules:
     """The outcomes of the wave that this one requires."""
     at_any_hour: bool = False
     """A person took it upon themselves, with a reason, to run outside window and blackout."""
+
+    @property
+    def shut(self) -> str:
+        """Why the wave must not begin: another one must come first, and has not. Empty if it may."""
+        return shut_by(self.settings.requires, self.required or {}) if self.settings.requires else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,19 +263,37 @@ def _stop_for_all(wave: _Wave, commands: Sequence[Command]) -> Stop | None:
         return trip
     if told:
         return Told(told)
-    if settings.requires and (why := shut_by(settings.requires, wave.rules.required or {})):
-        return GateShut(why)
-    return None
+    return GateShut(wave.rules.shut) if wave.rules.shut else None
 
 
 def _stop_for_now(wave: _Wave, openings: Mapping[str, Opening], held: StageHeld | None) -> Stop | None:
     """What lets none start, of those whose turn it is."""
     if openings and not any(opened.is_now for opened in openings.values()):
-        first = min(openings.values(), key=lambda opened: opened.at or NEVER)
-        return WindowClosed(first.at, first.why)
+        first = min(openings.values(), key=_when)
+        return WindowClosed(first.at, _closed(wave.rules.cabinets, openings) or first.why)
     if wave.to_start and not openings and held and held.verdict is not Verdict.NOT_YET:
         return held
     return None
+
+
+def _closed(cabinets: Sequence[Planned], openings: Mapping[str, Opening]) -> str:
+    """For which zones it is closed, the first to open first; empty where all of the run's cabinets are of one.
+
+    Cabinets are counted whether or not they are still to start: told once, it stays the same while those in flight end.
+    """
+    of_zone = Counter(cabinet.zone.key for cabinet in cabinets)
+    if len(of_zone) == 1:
+        return ""
+    closed: dict[str, Opening] = {}
+    for cabinet in sorted((one for one in cabinets if one.code in openings), key=lambda one: _when(openings[one.code])):
+        closed.setdefault(cabinet.zone.key, openings[cabinet.code])
+    return "; ".join(
+        f"{zone} ({of_zone[zone]} of {len(cabinets)} cabinets): {opened.why}" for zone, opened in closed.items()
+    )
+
+
+def _when(opened: Opening) -> datetime:
+    return opened.at or NEVER
 
 
 def _lets_go_on(stop: Stop) -> bool:

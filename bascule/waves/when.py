@@ -156,7 +156,8 @@ def require_opening(
     if opened.at is None:
         raise NeverOpens(
             f"Wave {wave!r} may never begin for cabinets of {zone.key}: {opened.why}",
-            remedy="correct its `window`, `start_after`, `complete_by` or `blackout`",
+            remedy="correct its `window`, `start_after`, `complete_by` or `blackout`; "
+            "or run it outside its hours: bascule run --any-hour --because TEXT",
         )
 
 

@@ -114,6 +114,35 @@ def test_cabinets_of_several_zones_each_keep_their_own_hours() -> None:
     assert small_hours.finish_step == ("REUNION",)
 
 
+def test_where_the_window_is_closed_for_some_zones_only_it_is_said_for_which_and_how_many_cabinets() -> None:
+    wave = Rules(
+        settings=WaveSettings.model_validate({"window": NIGHT}),
+        cabinets=(*(Planned(code=f"P{n}", zone=PARIS) for n in (1, 2)), Planned(code="R1", zone=REUNION)),
+        slots=2,
+    )
+    told = "Europe/Paris (2 of 3 cabinets): the window is closed until Tue 01 Dec 2026 20:00 (Europe/Paris)"
+    paris_alone = decide(wave, {"R1": RUNNING}, [], at("2026-12-01T17:00"))
+    assert isinstance(paris_alone.stops, WindowClosed)
+    assert (paris_alone.stops.why, paris_alone.finish_step) == (told, ())
+    both = decide(wave, {}, [], at("2026-12-01T12:00"))
+    assert isinstance(both.stops, WindowClosed)
+    reunion = "Indian/Reunion (1 of 3 cabinets): the window is closed until Tue 01 Dec 2026 20:00 (Indian/Reunion)"
+    assert both.stops.why == f"{reunion}; {told}", "the first to open is named first"
+
+
+def test_what_is_said_of_a_closed_window_stays_the_same_while_those_in_flight_end() -> None:
+    wave = Rules(
+        settings=WaveSettings.model_validate({"window": NIGHT}),
+        cabinets=(*(Planned(code=f"P{n}", zone=PARIS) for n in (1, 2, 3)), Planned(code="R1", zone=REUNION)),
+        slots=4,
+    )
+    morning, paused = at("2026-12-02T07:00"), stand(Lifecycle.PAUSED)
+    before = decide(wave, {"P1": RUNNING, "P2": RUNNING, "R1": OK}, [], morning)
+    after = decide(wave, {"P1": paused, "P2": OK, "R1": OK}, [], morning)
+    assert before.stops == after.stops
+    assert isinstance(after.stops, WindowClosed)
+
+
 def test_who_would_not_be_back_before_the_window_closes_does_not_begin() -> None:
     long, short = (Planned(code=f"H{hours}", zone=PARIS, expected=timedelta(hours=hours)) for hours in (3, 1))
     wave = Rules(settings=WaveSettings.model_validate({"window": NIGHT}), cabinets=(long, short), slots=5)

@@ -134,8 +134,11 @@ def test_a_wave_that_is_blacked_out_until_its_end_never_begins() -> None:
 
 def test_a_wave_whose_hours_leave_no_instant_is_refused_before_it_is_planned() -> None:
     between_two_nights = wave(window=NIGHT, start_after="2026-12-02T07:00", complete_by="2026-12-02T19:00")
-    with pytest.raises(NeverOpens, match="'pilot' may never begin for cabinets of Europe/Paris: the wave starts after"):
+    with pytest.raises(
+        NeverOpens, match="'pilot' may never begin for cabinets of Europe/Paris: the wave starts after"
+    ) as refused:
         require_opening(between_two_nights, (), PARIS, at("2026-12-01T12:00"), "pilot")
+    assert "--any-hour --because" in (refused.value.remedy or "")
     require_opening(wave(window=NIGHT), [CHRISTMAS], PARIS, at("2026-12-25T12:00"), "pilot")
 
 
