@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bascule.errors import BasculeError
+from bascule.inventory.waves import Breaker
 from bascule.model import Kind, System
 
 FORMAT = "bascule-plan-1"
@@ -26,6 +27,8 @@ FORMAT = "bascule-plan-1"
 LARGEST = 200 * 1024**2
 SHOWN = 20
 """Changes named at most; the others are counted."""
+NAMED = 5
+"""Of those that changed alike, so many are named."""
 
 PARTS = {
     "inventory": "the inventory's rows",
@@ -34,6 +37,9 @@ PARTS = {
     "configuration": "the configuration",
 }
 """What a plan stands on, as people call it."""
+
+MADE_OF = {"inventory": "rows", "wave": "settings", "procedure": "steps", "configuration": "settings"}
+"""What stands in each part, as people count it."""
 
 Fingerprints = Mapping[str, Mapping[str, str]]
 """By part, then by what stands in it: `C0042 admin_email`, `window`, `connect`, `ge.url`."""
@@ -111,6 +117,11 @@ class PlannedCabinet(Told):
     proven: tuple[str, ...]
     steps: tuple[PlannedStep, ...]
 
+    @property
+    def is_done(self) -> bool:
+        """Every step is proven: a run starts it no more, and counts it in its stage as one that ended well."""
+        return not self.steps
+
 
 class Estimate(Told):
     """When the wave ends if every cabinet goes well and people take up at once what they are asked. ISO 8601, UTC."""
@@ -164,6 +175,15 @@ class Plan(Told):
     fingerprints: dict[str, dict[str, str]]
     hash: str = ""
     """Of the whole plan: what people sign."""
+
+    @property
+    def to_do(self) -> tuple[PlannedCabinet, ...]:
+        return tuple(cabinet for cabinet in self.cabinets if not cabinet.is_done)
+
+    @property
+    def may_still_fail(self) -> int:
+        """As `may_fail`, of those to do: what is done fails no more."""
+        return min(self.may_fail, len(self.to_do))
 
 
 # Drawn up, written, read
@@ -296,6 +316,23 @@ def _how(name: str, before: Mapping[str, str], after: Mapping[str, str]) -> str:
     return "changed" if name in before else "was added"
 
 
+# How much it is
+
+
+def beyond_reach(breaker: Breaker, plan: Plan) -> tuple[str, ...]:
+    """The limits that could not be reached if all that is left to do went wrong. What is done counts towards a share as ended well."""
+    left, of = len(plan.to_do), len(plan.cabinets)
+    # 0.1 of 30 is 3, not 3.0000000000000004.
+    needed = {name: round(limit * of, 9) if name == "share" else limit for name, limit in limits_of(breaker).items()}
+    return tuple(f"`{name}: {limit:g}`" for name, limit in limits_of(breaker).items() if needed[name] > left)
+
+
+def limits_of(breaker: Breaker) -> dict[str, float]:
+    """Those that are set, by name."""
+    limits: dict[str, float] = breaker.model_dump(exclude={"strict"}, exclude_none=True)
+    return limits
+
+
 # Two plans
 
 
@@ -310,7 +347,7 @@ class PlanDiff:
         alike: dict[str, list[str]] = {}
         for what, how in self.would_do:
             alike.setdefault(how, []).append(what)
-        lines = [*map(str, self.stands_on), *(f"{_some(what)}: {how}" for how, what in alike.items())]
+        lines = [*_folded(self.stands_on), *(f"{_some(what, 'cabinets')}: {how}" for how, what in alike.items())]
         return "\n".join(lines) or "no difference"
 
     def as_json(self) -> dict[str, Any]:
@@ -320,9 +357,36 @@ class PlanDiff:
         }
 
 
-def _some(codes: Sequence[str], named: int = 5) -> str:
+def _some(names: Sequence[str], what: str) -> str:
     """Those that change alike, on one line."""
-    return ", ".join(codes) if len(codes) <= named else f"{len(codes)} cabinets ({', '.join(codes[:named])} …)"
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} {what} ({', '.join(names[:NAMED])} …)"
+
+
+def _folded(found: Sequence[Change]) -> Iterator[str]:
+    """A line each; where many of a part changed alike, one line, in the place of the first."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for change in found:
+        alike.setdefault(_likeness(change), []).append(_one_of(change))
+    told = set[tuple[str, str, str]]()
+    for change in found:
+        part, field, how = likeness = _likeness(change)
+        if len(alike[likeness]) <= NAMED:
+            yield str(change)
+        elif likeness not in told:
+            told.add(likeness)
+            some = _some(alike[likeness], MADE_OF[part])
+            yield f"{PARTS[part]}: " + (f"{field} {how} in {some}" if field else f"{some} {how.replace('was', 'were')}")
+
+
+def _likeness(change: Change) -> tuple[str, str, str]:
+    """Rows change alike where the same field does. The procedure's version is none of its steps."""
+    if change.part == "inventory":
+        return change.part, change.what.partition(" ")[2], change.how
+    return change.part, change.what if (change.part, change.what) == ("procedure", "version") else "", change.how
+
+
+def _one_of(change: Change) -> str:
+    return change.what.partition(" ")[0] if change.part == "inventory" else change.what
 
 
 def compare(old: Plan, new: Plan) -> PlanDiff:

@@ -11,16 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bascule.inventory.waves import Breaker
+from bascule.model import Kind
 from bascule.waves.plan import (
     AskedFor,
+    Change,
     Estimate,
+    Hours,
     Plan,
     PlanDiff,
     PlanEdited,
+    PlannedCabinet,
+    PlannedStep,
     PlanOfAnotherLedger,
     PlanOutdated,
     PlanUnreadable,
     as_text,
+    beyond_reach,
     changes,
     compare,
     digest,
@@ -73,6 +80,26 @@ def plan(parts: dict[str, dict[str, object]] = PARTS, address: str = HERE, **cha
             digest=digest(prints),
             fingerprints=prints,
         ).model_copy(update=changed)
+    )
+
+
+def cabinet(number: int, *, done: bool = False) -> PlannedCabinet:
+    step = PlannedStep(
+        step="connect", kind=Kind.ONCE, irreversible=False, writes=(), because="", stops=False, p50=1, p90=2, told_by=""
+    )
+    return PlannedCabinet(
+        code=f"C{number:04}",
+        stage=1,
+        timezone="Europe/Paris",
+        site=None,
+        size=None,
+        dossiers=None,
+        hours=Hours(opens=None, closes=None, last_safe_start=None, why=""),
+        fits=True,
+        begins=None,
+        ends=None,
+        proven=("connect",) if done else (),
+        steps=() if done else (step,),
     )
 
 
@@ -173,6 +200,27 @@ def test_what_many_cabinets_change_alike_is_one_line_of_a_comparison() -> None:
     assert told == "7 cabinets (C0001, C0002, C0003, C0004, C0005 …): proven since: backup"
 
 
+def test_what_many_rows_settings_or_steps_change_alike_is_one_line_and_called_what_it_is() -> None:
+    seven = range(1, 8)
+    found = (
+        *(Change("inventory", f"C000{n} siren", "changed") for n in seven),
+        Change("inventory", "C0001 name", "changed"),
+        *(Change("inventory", f"C001{n}", "was added") for n in seven),
+        *(Change("procedure", f"step{n}", "changed") for n in seven),
+        Change("procedure", "version", "changed"),
+        *(Change("configuration", f"pace.{n}", "was removed") for n in seven),
+    )
+    assert str(PlanDiff(found, ())).splitlines() == [
+        "the inventory's rows: siren changed in 7 rows (C0001, C0002, C0003, C0004, C0005 …)",
+        "the inventory's rows: C0001 name changed",
+        "the inventory's rows: 7 rows (C0011, C0012, C0013, C0014, C0015 …) were added",
+        "the procedure: 7 steps (step1, step2, step3, step4, step5 …) changed",
+        "the procedure: version changed",
+        "the configuration: 7 settings (pace.1, pace.2, pace.3, pace.4, pace.5 …) were removed",
+    ]
+    assert len(PlanDiff(found, ()).as_json()["stands_on"]) == len(found), "programs are told each"
+
+
 def test_two_plans_differ_in_what_they_stand_on_and_in_what_they_would_do() -> None:
     assert str(compare(plan(), plan())) == "no difference"
     told = str(compare(plan(), plan(with_("wave", concurrency=4), slots=4, may_fail=2)))
@@ -205,3 +253,32 @@ def test_a_payload_tells_nobody_who_is_meant() -> None:
 def test_a_reason_keeps_its_words_but_no_whole_email_and_no_siren() -> None:
     told = "another AdminSage is declared (anne.lefevre@cabinet1.example) for 400000014, since 2026"
     assert masked_text(told) == "another AdminSage is declared (a…@cabinet1.example) for …014, since 2026"
+
+
+# How much it is
+
+
+def test_what_is_done_is_not_to_do_and_fails_no_more() -> None:
+    told = plan(cabinets=(cabinet(1), cabinet(2, done=True), cabinet(3, done=True)), may_fail=3)
+    assert [one.code for one in told.to_do] == ["C0001"]
+    assert told.may_still_fail == 1
+    assert plan(cabinets=(cabinet(1), cabinet(2), cabinet(3)), may_fail=2).may_still_fail == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "done", "beyond"),
+    [
+        ({"failures": 4}, 0, ()),
+        ({"failures": 5}, 0, ("`failures: 5`",)),
+        ({"failures": 4}, 1, ("`failures: 4`",)),
+        ({"consecutive": 9, "failures": 2}, 0, ("`consecutive: 9`",)),
+        ({"share": 1.0}, 0, ()),
+        ({"share": 0.5}, 2, ()),
+        ({"share": 0.5}, 3, ("`share: 0.5`",)),
+    ],
+)
+def test_a_limit_that_those_left_to_do_cannot_reach_is_named(
+    limits: dict[str, Any], done: int, beyond: tuple[str, ...]
+) -> None:
+    told = plan(cabinets=tuple(cabinet(number, done=number <= done) for number in range(1, 5)))
+    assert beyond_reach(Breaker(**limits), told) == beyond
