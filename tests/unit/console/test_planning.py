@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -102,6 +103,83 @@ def test_the_page_says_order_hours_bound_and_what_is_not_known(bascule: Bascule)
     assert page.index("| 1 | C0003 | 1 |") < page.index("| 2 | C0001 | 2 |")
 
 
+def test_the_terminal_tells_the_totals_of_what_was_written(
+    bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Whatever the hour at which this runs: no window.
+    (tmp_path / "waves.yaml").write_text(WAVES.replace('window: {from: "20:00", to: "06:00"}', ""), encoding="utf-8")
+    for size in ("SMALL", "MEDIUM", "LARGE"):
+        monkeypatch.setenv(f"BASCULE_EXPECTED__{size}", '{"p50": 3600, "p90": 7200}')
+    told = bascule(*PLAN, "-o", "plan.json").out
+    totals = {line[2:13].strip(): line[15:] for line in told.splitlines()}
+    assert totals["cabinets"] == "4: 4 to do, 0 already done"
+    assert totals["stages"] == "1, 3"
+    assert totals["write calls"] == "60 to send, 0 to ask of people"
+    assert re.fullmatch(r"2 h \d+ min \(P50\), 4 h \d+ min \(P90\)", totals["takes"]), totals["takes"]
+    when = r"\d{4}-\d\d-\d\d \d\d:\d\d UTC"
+    assert re.fullmatch(when, totals["begins"]), totals["begins"]
+    assert re.fullmatch(rf"{when} \(P50\), {when} \(P90\)", totals["ends"]), totals["ends"]
+    assert totals["do not fit"] == "none"
+    assert totals["may fail"] == "at most 4, those in flight when the breaker trips included"
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_for_programs_and_for_a_page_in_a_pipe_nothing_is_added(bascule: Bascule) -> None:
+    assert json.loads(bascule(*PLAN, "--json", "-o", "plan.json").out)["wave"] == "pilot"
+    told = bascule(*PLAN)
+    assert told.out.startswith("# Plan of wave pilot")
+    assert "4 to do" not in told.out
+    assert "4 to do" in told.err
+
+
+GATED = WAVES.replace("pilot:", "first: {}\n  pilot:\n    requires: {wave: first}")
+
+
+def test_that_another_wave_must_come_first_is_the_first_thing_that_is_said(bascule: Bascule, tmp_path: Path) -> None:
+    (tmp_path / "waves.yaml").write_text(GATED, encoding="utf-8")
+    shut = "Wave pilot must not begin yet: wave 'first', which must come first, has run no cabinet yet"
+    assert bascule(*PLAN, "-o", "plan.json").out.startswith(shut)
+    assert (tmp_path / "plan.md").read_text(encoding="utf-8").startswith(f"> **{shut}")
+    assert bascule(*PLAN).out.startswith(f"> **{shut}")
+    assert shut in bascule(*PLAN, "--json").err
+
+
+@pytest.mark.parametrize(
+    ("breaker", "says"),
+    [
+        ("{failures: 5}", "The breaker can never trip: `failures: 5` cannot be reached with 4 cabinets to do."),
+        (
+            "{failures: 5, share: 0.5}",
+            "The breaker trips by its other limits only: `failures: 5` cannot be reached with 4 cabinets to do.",
+        ),
+    ],
+)
+def test_a_breaker_that_cannot_trip_is_told_before_the_totals_and_on_the_page(
+    breaker: str, says: str, bascule: Bascule, tmp_path: Path
+) -> None:
+    (tmp_path / "waves.yaml").write_text(WAVES.replace("{failures: 2}", breaker), encoding="utf-8")
+    assert bascule(*PLAN, "-o", "plan.json").out.splitlines()[0] == says
+    assert says in (tmp_path / "plan.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("breaker", ["{}", "{strict: true}", "{failures: 2, consecutive: 3}"])
+def test_no_plan_is_drawn_up_with_a_breaker_that_contradicts_itself(
+    breaker: str, bascule: Bascule, tmp_path: Path
+) -> None:
+    (tmp_path / "waves.yaml").write_text(WAVES.replace("{failures: 2}", breaker), encoding="utf-8")
+    refused = bascule(*PLAN, "-o", "plan.json")
+    assert (refused.code, "contradicts itself" in refused.err) == (2, True)
+    assert not (tmp_path / "plan.json").exists()
+
+
+def test_a_plan_keeps_to_the_waves_hours_and_says_how_to_go_outside_them(bascule: Bascule, tmp_path: Path) -> None:
+    for words in (("--any-hour", "--because", "agreed"), ("--any-hour",), ("--because", "agreed")):
+        refused = bascule(*PLAN, "-o", "plan.json", *words)
+        assert refused.code == 2
+        assert "bascule apply plan.json --any-hour --because TEXT" in refused.err
+    assert not (tmp_path / "plan.json").exists()
+
+
 def test_a_cabinet_that_cannot_be_read_says_so_in_its_plan(bascule: Bascule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BASCULE_GE__URL", "http://127.0.0.1:9/ge")
     plan = drawn_up(bascule)
@@ -121,8 +199,10 @@ def test_what_fits_no_window_is_named_with_the_reason(
     assert [cabinet["fits"] for cabinet in plan["cabinets"]] == [False] * 4
     assert plan["estimate"]["ends"] is None
     assert any("do not fit" in what for what in plan["not_known"])
-    page = bascule(*PLAN).out
-    assert "**Does not fit its hours**: C0003, C0001, C0002, C0004" in page
+    told = bascule(*PLAN)
+    assert "**Does not fit its hours**: C0003, C0001, C0002, C0004" in told.out
+    assert "do not fit   4 (C0003, C0001, C0002, C0004)" in told.err
+    assert "takes        not known (P50)" in told.err
 
 
 def test_apply_names_every_row_field_and_setting_that_changed(
