@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, TypeAdapter
@@ -285,19 +286,22 @@ type_of_view: dict[View, type] = {
 }
 
 
-_adapters: dict[View, TypeAdapter[Any]] = {view: TypeAdapter(kind) for view, kind in type_of_view.items()}
+@cache
+def _adapter(view: View) -> TypeAdapter[Any]:
+    """Made when it is first asked for: commands that read no facts start sooner."""
+    return TypeAdapter(type_of_view[view])
 
 
 def to_json(view: View, observation: object) -> bytes:
-    return _adapters[view].dump_json(observation)
+    return _adapter(view).dump_json(observation)
 
 
 def to_plain(view: View, observation: object) -> dict[str, Any]:
     """As JSON would hold it: for the ledger's evidence."""
-    plain: dict[str, Any] = _adapters[view].dump_python(observation, mode="json")
+    plain: dict[str, Any] = _adapter(view).dump_python(observation, mode="json")
     return plain
 
 
 def from_json(view: View, content: bytes) -> Any:
     """Raises pydantic's ValidationError on a word or field that is not known here."""
-    return _adapters[view].validate_json(content)
+    return _adapter(view).validate_json(content)
