@@ -721,4 +721,5 @@ def what_to_do_about(reconciled: Reconciliation) -> str:
 def _anomalies_in_words(found: tuple[Finding, ...]) -> str:
     first = "; ".join(f"{finding.about}: {finding.says}" for finding in found[:3])
     rest = f" … and {len(found) - 3} more" if len(found) > 3 else ""
-    return f"{len(found)} blocking anomalies in GE's lists: {first}{rest}"
+    anomalies = "anomaly" if len(found) == 1 else "anomalies"
+    return f"{len(found)} blocking {anomalies} in GE's lists: {first}{rest}"
