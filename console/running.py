@@ -221,14 +221,18 @@ def why_nothing(asked: Asked) -> str:
 
 async def _foresee(prepared: Prepared, settings: Settings, ledger: Ledger, *, as_json: bool) -> int:
     from bascule.engine.foresee import foresee_all
-    from bascule.waves.governor import decide
+    from bascule.model import Lifecycle, Outcome
+    from bascule.waves.governor import Standing, decide
     from config.wiring import run_on
     from console.telling import print_json
 
     histories = ledger.histories([cabinet.code for cabinet in prepared.cabinets])
     async with run_on(settings, ledger, wave=prepared.wave, rules=prepared.rules) as run:
         foreseen = await foresee_all(run, prepared.cabinets, histories, at_once=prepared.rules.slots)
-        decision = decide(prepared.rules, {}, (), run.clock())
+        at = run.clock()
+        done = Standing(lifecycle=Lifecycle.ENDED, since=at, outcome=Outcome.OK)
+        proven = {code: done for code, foresight in foreseen.items() if not foresight.steps}
+        decision = decide(prepared.rules, proven, (), at)
     if not as_json:
         for line in _in_short(foreseen, decision):
             typer.echo(line)

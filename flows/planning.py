@@ -19,7 +19,6 @@ from bascule.model import Cabinet
 from bascule.procedure import PROCEDURE, SYNCHRONISE, Condition, Step, step_named
 from bascule.waves.breaker import bound_of_failures
 from bascule.waves.forecast import Forecast, forecast
-from bascule.waves.gate import shut_by
 from bascule.waves.governor import Rules
 from bascule.waves.plan import (
     AskedFor,
@@ -84,7 +83,11 @@ async def draw_up(
             ledger=of_ledger(address, first_run),
             slots=rules.slots,
             stages=sizes,
-            may_fail=bound_of_failures(rules.settings.breaker, rules.slots, planned=len(rules.cabinets)),
+            # What is done counts towards the breaker's share, and fails no more.
+            may_fail=min(
+                bound_of_failures(rules.settings.breaker, rules.slots, planned=len(rules.cabinets)),
+                len(foreseen) - len(done),
+            ),
             settings=prepared.settings.model_dump(mode="json", by_alias=True, exclude_defaults=True),
             estimate=Estimate(
                 begins=_utc(min(usual.begins.values(), default=None)),
@@ -292,8 +295,8 @@ def _not_known(rules: Rules, planned: Sequence[PlannedCabinet], usual: Forecast)
         )
     if any(step.step == SYNCHRONISE and step.told_by.startswith(CONFIGURATION) for _, step in steps):
         said.append("how long a synchronisation takes: no past wave tells enough, so the configuration's guess is used")
-    if rules.settings.requires and (why := shut_by(rules.settings.requires, rules.required or {})):
-        said.append(f"when the wave may begin: {why}")
+    if rules.shut:
+        said.append(f"when the wave may begin: {rules.shut}")
     for why in dict.fromkeys(usual.never.values()):
         never = [code for code, reason in usual.never.items() if reason == why]
         said.append(f"when {_some(never)} can be moved: {why}")

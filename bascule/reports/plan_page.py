@@ -27,7 +27,9 @@ def _head(plan: Plan) -> Iterator[str]:
     yield f"Drawn up {plan.drawn_up_at:%Y-%m-%d %H:%M} UTC by {plan.by}, with Bascule {plan.bascule}, in the environment {plan.asked.environment}."
     yield "Nothing was written to draw it up. E-mails, SIREN, and names in what would be written, are masked."
     yield ""
-    yield f"- **{len(plan.cabinets)} cabinets**, {plan.slots} at once, in stages of {', '.join(map(str, plan.stages))}"
+    done = len(plan.cabinets) - len(plan.to_do)
+    to_do = "1 cabinet" if len(plan.to_do) == 1 else f"{len(plan.to_do)} cabinets"
+    yield f"- **{to_do} to do**, {done} already done; {plan.slots} at once, in stages of {', '.join(map(str, plan.stages))}"
     yield f"- **{len(writes) - asked} writes** would be sent, **{asked}** asked of people"
     has_breaker = "breaker" in plan.settings
     until = (

@@ -70,6 +70,10 @@ def test_a_plan_that_holds_is_carried_out_and_is_told_in_the_ledger(
         ):
             assert line in told
         assert "> 3 of 4 cabinets are done already" in (tmp_path / "more.md").read_text(encoding="utf-8")
+        assert json.loads((tmp_path / "more.json").read_text(encoding="utf-8"))["may_fail"] == 1
+        assert "**1 cabinet to do**, 3 already done" in (tmp_path / "more.md").read_text(encoding="utf-8")
+        dry = bascule("run", "--inventory", "all.csv", "--waves", "waves.yaml", "--dry-run").stdout
+        assert "1 would start now" in dry
         more = bascule("apply", "more.json", "--json")
         assert json.loads(more.stdout)["outcomes"] == {"ok": 4}, more.stderr
         with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db", read_only=True) as ledger:
