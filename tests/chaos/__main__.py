@@ -9,9 +9,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from tests.chaos.promises import States, broken, states_of
 from tests.chaos.storm import Strikes, storm
 
 OFTEN = [Strikes.RUN, Strikes.RUN, Strikes.FAULTS, Strikes.FAULTS, Strikes.SANDBOX]
+SEVERAL = [Strikes.COMPANY, Strikes.STALL] * 2
+TAKEN_OVER = "another process took this cabinet over"
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,12 @@ class Way:
     """Every how many seeds the ledger is there."""
     may_strike: Sequence[Strikes]
 
+    def without(self, left_out: Collection[Strikes]) -> Way:
+        return replace(self, may_strike=[strikes for strikes in self.may_strike if strikes not in left_out])
+
 
 WAYS = {
-    "engine": Way(by_engine, 5, OFTEN),
+    "engine": Way(by_engine, 5, [*OFTEN, Strikes.SANDBOX, *SEVERAL]),
     "prefect": Way(by_command, 2, [*OFTEN, Strikes.COCKPIT, Strikes.COCKPIT]),
 }
 
@@ -46,20 +51,22 @@ class Told:
     where: str
     runs: int
     strikes: Counter[Strikes]
+    taken_over: int
+    """Times that a run which lived, after all, found that a cabinet of its own was another's."""
     seconds: float
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
         struck = ", ".join(f"{strikes} {count}" for strikes, count in sorted(self.strikes.items()))
-        told = f"seed {self.seed}: {self.runs} runs, ledger on {self.where}, {self.seconds:.1f} s; struck: {struck}"
+        told = f"seed {self.seed}: {self.runs} runs, ledger on {self.where}, {self.seconds:.1f} s; struck: {struck}; {self.taken_over} taken over"
         return "\n".join((told, *(f"  BROKEN: {problem}" for problem in self.problems)))
 
 
 def main() -> int:
     given = _parser().parse_args()
-    way, wave, began = WAYS[given.way], some_cabinets(given.cabinets), time.monotonic()
+    way, wave, began = WAYS[given.way].without(given.without), some_cabinets(given.cabinets), time.monotonic()
     seeds = [given.seed] if given.seed is not None else range(given.seeds)
-    struck, done = Counter[Strikes](), 0
+    struck, taken_over, done = Counter[Strikes](), 0, 0
     with postgresql() as server, ThreadPoolExecutor(1) as aside:
         if isinstance(server, str):
             say(f"Every ledger is on SQLite, as there is no PostgreSQL: {server}.")
@@ -67,13 +74,17 @@ def main() -> int:
         for told in some_at_once(lambda seed: survived(seed, way, len(wave), server, calm), seeds, given.together):
             say(str(told))
             if told.problems:
-                say(f"This seed alone: python -m tests.chaos {given.way} --cabinets {len(wave)} --seed {told.seed}")
+                left_out = "".join(f" --without {strikes}" for strikes in given.without)
+                say(
+                    f"This seed alone: python -m tests.chaos {given.way} --cabinets {len(wave)} --seed {told.seed}{left_out}"
+                )
                 return 1
             done += 1
             struck += told.strikes
+            taken_over += told.taken_over
     counts = ", ".join(f"{strikes} {count}" for strikes, count in sorted(struck.items()))
     say(
-        f"{done} seeds × {len(wave)} cabinets ({given.way}) in {time.monotonic() - began:.0f} s: every promise kept. Struck: {counts}."
+        f"{done} seeds × {len(wave)} cabinets ({given.way}) in {time.monotonic() - began:.0f} s: every promise kept. Struck: {counts}. Taken over from the living: {taken_over}."
     )
     return 0
 
@@ -83,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("way", choices=WAYS, help="the engine by itself, or `bascule run`")
     parser.add_argument("--seeds", type=_at_least_one, default=100, help="how many, from 0 on")
     parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--without", choices=list(Strikes), action="append", default=[], help="what is not to strike")
     parser.add_argument("--cabinets", type=_at_least_one, default=40)
     parser.add_argument("--together", type=_at_least_one, default=os.cpu_count(), help="seeds at once")
     return parser
@@ -126,6 +138,7 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Fu
             ordeal.problems += broken(ledger_url, systems, calm.result())
     except Exception as trouble:  # noqa: BLE001  # told with the seed that met it
         ordeal.problems.append(f"{type(trouble).__name__}: {trouble}")
+    taken_over = (folder / "runs.log").read_text(encoding="utf-8", errors="replace").count(TAKEN_OVER)
     if ordeal.problems:
         (folder / "tale.txt").write_text("\n".join(ordeal.tale), encoding="utf-8")
         ordeal.problems.append(
@@ -137,7 +150,7 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Fu
         if to_cut:
             to_cut.drop(ledger_url)
     where = "PostgreSQL" if to_cut else "SQLite"
-    return Told(seed, where, ordeal.runs, ordeal.strikes, time.monotonic() - began, tuple(ordeal.problems))
+    return Told(seed, where, ordeal.runs, ordeal.strikes, taken_over, time.monotonic() - began, tuple(ordeal.problems))
 
 
 def some_at_once(survive: Callable[[int], Told], seeds: Iterable[int], together: int) -> Iterator[Told]:

@@ -1,15 +1,16 @@
-"""Ledgers on a throw-away PostgreSQL, whose connections may be cut."""
+"""Ledgers on a throw-away PostgreSQL, whose connections may be cut; and whether somebody is writing to one, wherever it is."""
 
 from __future__ import annotations
 
 import os
 import random
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from tests import databases
@@ -41,6 +42,21 @@ class PostgreSql:
     def drop(self, ledger_url: str) -> None:
         with self.server.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {make_url(ledger_url).database} WITH (FORCE)")
+
+
+def is_being_written(ledger_url: str) -> bool:
+    url = make_url(ledger_url)
+    if url.get_backend_name() == "sqlite":
+        with closing(sqlite3.connect(str(url.database), timeout=0, isolation_level=None)) as ledger:
+            try:
+                ledger.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        turns = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+        return bool(connection.scalar(text(f"{turns}(SELECT oid FROM pg_database WHERE datname = current_database())")))
 
 
 @contextmanager

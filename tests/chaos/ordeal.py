@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from bascule.model import Cabinet
 from bascule.procedure import PROCEDURE
+from tests.chaos.ledgers import is_being_written
 from tests.chaos.processes import ALL_OK, DEFECT, Life, Systems
 from tests.chaos.storm import Gust, Strikes
 
@@ -38,7 +39,10 @@ class Ordeal:
     problems: list[str] = field(default_factory=list)
     tale: list[str] = field(default_factory=list)
     """What happened when, for who looks into a broken promise."""
-    _life: Life | None = None
+    _at_work: list[Life] = field(default_factory=list)
+    """The oldest first."""
+    _stalled: list[tuple[float, Life]] = field(default_factory=list)
+    """With when they go on."""
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -46,8 +50,8 @@ class Ordeal:
         try:
             yield
         finally:
-            if self._life is not None:
-                self._life.kill()
+            for life in (*self._at_work, *(life for _, life in self._stalled)):
+                life.kill()
             self.systems.kill()
 
     def meet(self, gust: Gust) -> None:
@@ -57,9 +61,11 @@ class Ordeal:
         self._tell(f"{gust.strikes} is struck at {self.systems.written()} writes of {road}: {gust}")
         match gust.strikes:
             case Strikes.RUN:
-                if self._life is not None:
-                    self._life.kill()
-                self._life = None
+                self._at_work.pop(0).kill()
+            case Strikes.COMPANY:
+                self._begin()
+            case Strikes.STALL:
+                self._stall(gust)
             case Strikes.SANDBOX:
                 self.systems.kill()
                 time.sleep(gust.lasts)
@@ -71,46 +77,71 @@ class Ordeal:
             case Strikes.COCKPIT:
                 self.kill_cockpit()
 
+    def _stall(self, gust: Gust) -> None:
+        life = self._at_work.pop(0)
+        life.stall()
+        until = time.monotonic() + self.patience
+        while not gust.anywhere and self._is_kept_from_others() and time.monotonic() < until:
+            life.go_on()
+            time.sleep(0.005)
+            life.stall()
+        self._stalled.append((time.monotonic() + gust.lasts, life))
+
+    def _is_kept_from_others(self) -> bool:
+        """The ledger. Who is alive and writes lets go of it within moments."""
+        return all(is_being_written(self.ledger_url) for _ in range(10))
+
     def end_in_calm(self) -> None:
-        """The run that is under way has its chance, then come fresh ones."""
+        """The runs that are under way have their chance, the stalled ones too, then come fresh ones, one by one."""
         self._tell("calm")
         self.systems.put()
-        code = None
-        for _ in range(CALM_RUNS + (self._life is not None)):
+        codes: list[int] = []
+        for _ in range(CALM_RUNS + bool(self._at_work or self._stalled)):
             self._keep_running()
-            until = time.monotonic() + STUCK_AFTER
-            while (code := self._how_it_ended()) is None:
+            until, codes = time.monotonic() + STUCK_AFTER, []
+            while self._at_work or self._stalled:
                 if time.monotonic() > until:
                     self.problems.append(f"an undisturbed run has not ended in {STUCK_AFTER:.0f} s")
                     return
                 time.sleep(LOOKS_EVERY)
-            if code == ALL_OK:
+                codes += self._how_they_ended()
+            if ALL_OK in codes:
                 return
-        self.problems.append(f"after {CALM_RUNS} undisturbed runs not every cabinet is ok (exit code {code})")
+        self.problems.append(f"after {CALM_RUNS} undisturbed runs not every cabinet is ok (exit code {codes[-1]})")
 
     def _go_on_until(self, written: float) -> None:
         until = time.monotonic() + self.patience
         while True:
-            self._how_it_ended()
+            self._how_they_ended()
             self._keep_running()
             if self.systems.written() >= written or time.monotonic() > until:
                 return
             time.sleep(LOOKS_EVERY)
 
     def _keep_running(self) -> None:
-        if self._life is None:
-            self.runs += 1
-            self._tell(f"run {self.runs} begins")
-            self._life = self.start_run()
+        if not self._at_work:
+            self._begin()
 
-    def _how_it_ended(self) -> int | None:
-        code = self._life.code() if self._life is not None else None
-        if code is not None:
-            self._life = None
-            self._tell(f"the run has ended with exit code {code}, after {self.systems.written()} writes")
+    def _begin(self) -> None:
+        self.runs += 1
+        self._tell(f"run {self.runs} begins")
+        self._at_work.append(self.start_run())
+
+    def _how_they_ended(self) -> list[int]:
+        """The exit codes of those that have since the last look. Who has been stalled for long enough goes on."""
+        for at, life in list(self._stalled):
+            if time.monotonic() >= at:
+                self._stalled.remove((at, life))
+                self._at_work.append(life)
+                self._tell("a stalled run goes on")
+                life.go_on()
+        ended = [(life, code) for life in self._at_work if (code := life.code()) is not None]
+        for life, code in ended:
+            self._at_work.remove(life)
+            self._tell(f"a run has ended with exit code {code}, after {self.systems.written()} writes")
             if code == DEFECT or code < 0:
                 self.problems.append(f"a run that nobody killed ended with exit code {code}")
-        return code
+        return [code for _, code in ended]
 
     def _tell(self, what: str) -> None:
         self.tale.append(f"{datetime.now(UTC):%H:%M:%S.%f} {what}")

@@ -12,6 +12,7 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -20,8 +21,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
+from unittest import mock
 
 import httpx
 
@@ -30,7 +33,8 @@ from bascule.connectors.http import HttpRemote
 from bascule.connectors.openapi import served_as
 from bascule.engine import Pace, RetryPolicy, Run, conduct, opening
 from bascule.errors import BasculeError
-from bascule.ledger import Ledger, this_process
+from bascule.ledger import Ledger, Owner, this_process
+from bascule.ledger.leases import of_run
 from bascule.model import Cabinet, Outcome, System
 from tests.builders import cabinets, with_people, world
 
@@ -43,11 +47,13 @@ EPHEMERAL = 32_768
 QUICK = Pace(
     act_timeout=2,
     settle=1,
+    look=0.5,
     poll=0.05,
     patience_at_most=2,
     target_within=3,
     retry=RetryPolicy(attempts=4, first=0.1, longest=1),
 )
+LEASE_SECONDS, HEARTBEAT_SECONDS = 3.0, 0.75
 ALL_OK, DEFECT, TOLD, NOT_ALL_OK = 0, 1, 2, 4
 """How a run ends, as the command has it: `TOLD` is an error in words, such as a ledger that was lost."""
 
@@ -69,6 +75,12 @@ class Life(Protocol):
     def kill(self) -> None:
         """kill -9; it is gone on return."""
 
+    def stall(self) -> None:
+        """SIGSTOP: it is there, and does nothing."""
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+
     def code(self) -> int | None:
         """Its exit code; None while it lives."""
 
@@ -83,6 +95,19 @@ class Forked:
         self._process.kill()
         while self.code() is None:
             time.sleep(0.002)
+
+    def stall(self) -> None:
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To nobody, where it has ended."""
+        with _one_at_a_time:
+            if self._process.exitcode is None and self._process.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self._process.pid, number)
 
     def code(self) -> int | None:
         with _one_at_a_time:
@@ -99,6 +124,12 @@ class Command:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def stall(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def code(self) -> int | None:
         return self._process.poll()
@@ -208,13 +239,42 @@ def run_engine(ledger_url: str, systems_url: str, count: int, said: str) -> None
     _say_into(said)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    sys.exit(asyncio.run(_run(ledger_url, systems_url, some_cabinets(count))))
+    with mock.patch("bascule.engine.run.HEARTBEAT_SECONDS", HEARTBEAT_SECONDS):
+        sys.exit(asyncio.run(_run(ledger_url, systems_url, some_cabinets(count))))
+
+
+class BriefLedger(Ledger):
+    """Leases of seconds: who is stalled is taken over while the wave goes on."""
+
+    async def sign_on(self, run: str, owner: Owner, now: datetime) -> None:
+        await self.take_lease(of_run(run), owner, now)
+
+    async def take_lease(self, cabinet: str, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> int:
+        return await super().take_lease(cabinet, owner, now, seconds)
+
+    async def renew_leases(self, owner: Owner, now: datetime, seconds: float = LEASE_SECONDS) -> None:
+        await super().renew_leases(owner, now, seconds)
+
+    def outlive(self, cabinet: str, fence: int, until: datetime) -> None:
+        # As long as an act and reading it back may take, without what the engine adds: three leases of ours.
+        super().outlive(cabinet, fence, until - timedelta(seconds=10))
+
+    async def hold_lock_out(
+        self,
+        cabinet: str,
+        owner: Owner,
+        fence: int,
+        now: datetime,
+        deadline: datetime,
+        seconds: float = LEASE_SECONDS,
+    ) -> None:
+        await super().hold_lock_out(cabinet, owner, fence, now, deadline, seconds)
 
 
 async def _run(ledger_url: str, systems_url: str, wave: Sequence[Cabinet]) -> int:
     try:
         async with contextlib.AsyncExitStack() as open_ones:
-            ledger = open_ones.enter_context(Ledger(ledger_url))
+            ledger = open_ones.enter_context(BriefLedger(ledger_url))
             remotes = {
                 system: await open_ones.enter_async_context(
                     # Few connections: httpx looks at all of them for each request, and here nothing but it is busy.

@@ -13,7 +13,11 @@ Fault = dict[str, Any]
 
 class Strikes(StrEnum):
     RUN = "run"
-    """kill -9 of the process that is at work."""
+    """kill -9 of the process that is at work; of several, the one that has been for longest."""
+    COMPANY = "company"
+    """Another run begins beside the one that is at work, on the same ledger."""
+    STALL = "stall"
+    """SIGSTOP of the process that is at work, another in its place, and SIGCONT when its leases have been taken over."""
     SANDBOX = "sandbox"
     """kill -9 of the three systems, which come back on the same port with what they had kept."""
     FAULTS = "faults"
@@ -26,11 +30,13 @@ class Strikes(StrEnum):
 
 @dataclass(frozen=True)
 class Gust:
-    """One blow. `at`: after which share of the writes of an uninterrupted wave; `lasts`: seconds until what was killed is back."""
+    """One blow. `at`: after which share of the writes of an uninterrupted wave; `lasts`: seconds until what was struck is back."""
 
     at: float
     strikes: Strikes
     lasts: float = 0.0
+    anywhere: bool = False
+    """Stalls the run in a write to the ledger, too, which it then keeps from all others: nobody takes its cabinets over."""
     faults: tuple[Fault, ...] = ()
 
 
@@ -68,6 +74,9 @@ a synchronisation, dossiers that stay behind, a synchronisation that was cut."""
 SELDOM_LONGER_THAN = 2.5
 """Seconds that an answer or a late commit takes: about what a run waits for an answer, so that both happen."""
 
+STALLED = (4.0, 7.0)
+"""Seconds. Longer than a lease of the storm's runs, so that others have taken its cabinets over."""
+
 
 def storm(seed: int, *, may_strike: Sequence[Strikes]) -> Storm:
     """Always kills the run twice at least; the rest is as it comes."""
@@ -82,7 +91,10 @@ def storm(seed: int, *, may_strike: Sequence[Strikes]) -> Storm:
 def _gust(draw: random.Random, at: float, strikes: Strikes) -> Gust:
     # A late commit is always among them: it is what a blind repeat would double.
     fall = [PASSING[0], *draw.choices(PASSING, k=draw.randint(1, 4))] if strikes is Strikes.FAULTS else []
-    return Gust(at, strikes, lasts=draw.uniform(0, 0.8), faults=tuple(_fault(draw, *one) for one in fall))
+    lasts = draw.uniform(*(STALLED if strikes is Strikes.STALL else (0, 0.8)))
+    return Gust(
+        at, strikes, lasts=lasts, anywhere=draw.random() < 0.25, faults=tuple(_fault(draw, *one) for one in fall)
+    )
 
 
 def _fault(draw: random.Random, name: str, ways: Sequence[Fault]) -> Fault:
