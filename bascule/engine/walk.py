@@ -16,7 +16,7 @@ from bascule.engine.cabinet import CabinetRun
 from bascule.engine.decisions import Answer, Standing, proven, standing, standing_in
 from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
-from bascule.ledger import Entry, EntryKind
+from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, State, System
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
 from bascule.waves.sizes import dossiers_told
@@ -225,8 +225,11 @@ async def perform_on_record(cabinet_run: CabinetRun, perform: Perform, step: Ste
     finally:
         if not cabinet_run.owes_reopen():
             ledger.let_lock_out_go(code, cabinet_run.fence)
-    if step.name == REOPEN and entry.state is State.DONE and announced is not None:
-        ledger.record_later(_was_locked_out(cabinet_run, announced, entry))
+    if step.name == REOPEN and entry.state is State.DONE:
+        if announced is not None:
+            ledger.record_later(_was_locked_out(cabinet_run, announced.at, entry.at, by=announced.run))
+        elif (said := _said_of_lock_out(cabinet_run.history)) is not None:
+            ledger.record_later(_was_locked_out(cabinet_run, *said))
     return entry
 
 
@@ -250,9 +253,20 @@ def lock_out_in(history: Iterable[Entry]) -> Entry | None:
     return announced
 
 
-def _was_locked_out(cabinet_run: CabinetRun, announced: Entry, back: Entry) -> Entry:
-    """From the lock-out's intent to the reopen's proof."""
-    seconds = round((back.at - announced.at).total_seconds(), 1)
+def _said_of_lock_out(history: Sequence[Entry]) -> tuple[datetime, datetime] | None:
+    """From when to when a person kept users out, as they say; None where no answer tells, or where it is on record already."""
+    orders = [order for order in orders_of(history).values() if order.answer is not None and REOPEN in order.verbs]
+    told = orders[-1].answer.evidence if orders and orders[-1].answer is not None else {}
+    if not {"locked_out_at", "reopened_at"} <= told.keys() or any(
+        entry.evidence.get("rule") == LOCKED_OUT_FOR and entry.at >= orders[-1].opened_at for entry in history
+    ):
+        return None
+    return datetime.fromisoformat(told["locked_out_at"]), datetime.fromisoformat(told["reopened_at"])
+
+
+def _was_locked_out(cabinet_run: CabinetRun, since: datetime, until: datetime, *, by: str | None = None) -> Entry:
+    """`by`: the run that announced it, where one did: from its intent to the reopen's proof."""
+    seconds = round((until - since).total_seconds(), 1)
     return _entry(
         cabinet_run.run,
         cabinet_run.cabinet,
@@ -265,7 +279,7 @@ def _was_locked_out(cabinet_run: CabinetRun, announced: Entry, back: Entry) -> E
             "level": Level.NOTE.value,
             "about": [cabinet_run.cabinet.code],
             "locked_out_for": seconds,
-            "by_later_run": announced.run != back.run,
+            "by_later_run": by is not None and by != cabinet_run.run.id,
         },
     )
 
@@ -320,15 +334,8 @@ def _stay_locked(cabinet_run: CabinetRun, why: str, *, remedy: str = "", error_c
 
 def _has_reservations(cabinet_run: CabinetRun) -> bool:
     """The last look of some step found something that a person has to take care of."""
-    last_run_of: dict[str | None, str] = {}
-    reserved: dict[str | None, bool] = {}
-    for entry in cabinet_run.history:
-        if entry.kind is not EntryKind.FINDING:
-            continue
-        if last_run_of.get(entry.step) != entry.run:
-            last_run_of[entry.step], reserved[entry.step] = entry.run, False
-        reserved[entry.step] |= entry.evidence.get("level") == Level.RESERVATION.value
-    return any(reserved.values())
+    found = standing_findings(cabinet_run.history)
+    return any(entry.evidence.get("level") == Level.RESERVATION.value for entry in found)
 
 
 def _entry(run: Run, cabinet: Cabinet, fence: int, kind: EntryKind, **fields: object) -> Entry:

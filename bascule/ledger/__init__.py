@@ -1,6 +1,7 @@
 """What was done, to whom, when and with what outcome. Append-only; the only room that knows SQL."""
 
 from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind, first_broken
+from bascule.ledger.findings import standing_findings
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
 from bascule.ledger.ledger import Ledger, StoredInventory
 from bascule.ledger.lock_outs import LockOut
@@ -24,5 +25,6 @@ __all__ = [
     "first_broken",
     "is_provably_dead",
     "orders_of",
+    "standing_findings",
     "this_process",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
-from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, orders_of
+from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, orders_of, standing_findings
 from bascule.model import Outcome
 from bascule.reports.comparison import comparison
 from bascule.reports.frames import (
@@ -187,7 +187,7 @@ def account_of(
     status = status_in(wave, replace(reading.seen(), held=held, chain=chain), sizes)
     cabinets = cabinets_frame(status)
     told = told_frame(reading.told)
-    findings = _last_looks(pd.DataFrame(reading.findings, columns=FINDING_COLUMNS))
+    findings = pd.DataFrame(reading.findings, columns=FINDING_COLUMNS)
     steps = steps_frame(status, told)
     return Account(
         wave=wave,
@@ -246,10 +246,13 @@ class _Reading:
         self.door[code] = [
             entry for entry in history if entry.wave == self.wave and entry.kind in DOOR_KINDS and entry.step in DOOR
         ]
-        self.told += told_rows(history)
-        self.findings += [_found(entry) for entry in history if entry.kind is EntryKind.FINDING]
-        self.said += [_person(entry) for entry in history if entry.kind in SAID]
-        compared = last_comparison(history)
+        self.told += told_rows(e for e in history if e.kind is not EntryKind.FINDING or e.wave == self.wave)
+        # What other waves did to this cabinet is theirs to tell; how it stands is told by each that has taken it up.
+        ours = [entry for entry in history if entry.wave == self.wave]
+        was_taken_up = any(entry.kind in (EntryKind.BEGAN, EntryKind.ENDED) for entry in ours)
+        self.findings += [_found(entry) for entry in standing_findings(history if was_taken_up else ())]
+        self.said += [_person(entry) for entry in ours if entry.kind in SAID]
+        compared = last_comparison(history) if was_taken_up else None
         if compared is not None:
             self.reconciled += _compared(*compared)
             self.differences += _different(code, compared[1])
@@ -261,7 +264,11 @@ class _Reading:
         self, code: str, times: Times, history: Sequence[Entry], compared: Reconciliation | None
     ) -> tuple[object, ...]:
         planned = [entry for entry in self.runs[code] if entry.kind is EntryKind.PLANNED][-1].evidence
-        outs = [float(entry.evidence.get("locked_out_for", 0)) for entry in history if entry.kind is EntryKind.FINDING]
+        outs = [
+            float(entry.evidence.get("locked_out_for", 0))
+            for entry in history
+            if entry.kind is EntryKind.FINDING and entry.wave == self.wave
+        ]
         return (
             code,
             planned.get("name"),
@@ -303,7 +310,7 @@ def _different(code: str, told: Reconciliation) -> Iterator[tuple[object, ...]]:
     for one in told.compared:
         for kind in KINDS:
             for difference in getattr(one, kind):
-                detail = str(difference).removeprefix(difference.key).strip(" ()")
+                detail = str(difference)[len(f"{difference.key} (") : -len(")")]
                 yield (code, one.what, kind, difference.key, difference.group, detail)
 
 
@@ -321,12 +328,6 @@ def _found(entry: Entry) -> tuple[object, ...]:
         entry.at,
         entry.run,
     )
-
-
-def _last_looks(findings: pd.DataFrame) -> pd.DataFrame:
-    """Of each step only what its last run found."""
-    last = findings.drop_duplicates(["code", "step"], keep="last")[["code", "step", "run"]]
-    return findings.merge(last, on=["code", "step", "run"]).reset_index(drop=True)
 
 
 def _person(entry: Entry) -> tuple[object, ...]:
@@ -348,7 +349,7 @@ def _runs(chain: Iterable[Entry]) -> pd.DataFrame:
     for entry in chain:
         told = entry.evidence
         if entry.kind is EntryKind.RUN_BEGAN:
-            which = [told.get(name) for name in ("plan", "bascule", "inventory", "environment")]
+            which = [told.get(name) for name in ("plan", "version", "inventory", "environment")]
             rows[entry.run] = [entry.run, entry.at, None, entry.who, entry.reason, *which]
         elif entry.kind is EntryKind.RUN_ENDED and entry.run in rows:
             rows[entry.run][2] = entry.at

@@ -13,11 +13,11 @@ from typing import Any
 
 from bascule.checks.findings import Level
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
-from bascule.ledger import Entry, EntryKind, orders_of
+from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE, Step
 from bascule.reports.status import instant_in_utc
-from bascule.workorders import WorkOrder
+from bascule.workorders import OrderState, WorkOrder
 
 FORM = 1
 """Rises when a record of the same entries would be another one: an older seal then stands for its own form."""
@@ -163,10 +163,9 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
     ends = [entry for entry in told if entry.kind in ENDS]
     last = ends[-1] if ends else None
     verbs = {act.verb for act in step.acts}
-    asked = [
-        order for order in orders if verbs & set(order.verbs) and order.answer is not None and not order.withdrawal
-    ]
-    order = asked[-1] if asked else None
+    # Whose word the proof stands on: nobody is named for what they said they could not do.
+    said = [order for order in orders if verbs & set(order.verbs) and order.state is OrderState.DONE]
+    order = said[-1] if said and last is not None and last.kind is EntryKind.PROOF else None
     return StepRecord(
         step=step.name,
         state=last.state or State.UNKNOWN if last is not None else State.PENDING,
@@ -182,7 +181,7 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
 
 def _troubles(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
     for entry in history:
-        if entry.kind is EntryKind.VERDICT:
+        if entry.kind is EntryKind.VERDICT and entry.state is not State.WAITING:
             yield {"at": instant_in_utc(entry.at), "step": entry.step or "", "reason": entry.reason}
 
 
@@ -218,11 +217,9 @@ def _drift(history: Sequence[Entry]) -> Iterator[dict[str, Any]]:
 
 
 def _reservations(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
-    found = [entry for entry in history if entry.kind is EntryKind.FINDING]
-    last_run = {entry.step: entry.run for entry in found}
-    for entry in found:
+    for entry in standing_findings(history):
         level = entry.evidence.get("level")
-        if entry.run == last_run[entry.step] and level in (Level.RESERVATION, Level.BLOCK):
+        if level in (Level.RESERVATION, Level.BLOCK):
             yield {
                 "rule": str(entry.evidence.get("rule") or ""),
                 "level": str(level),

@@ -36,7 +36,7 @@ def wave(ledger: Ledger, cabinets: int, name: str = "pilot", since: datetime = W
         f"@{name}",
         EntryKind.RUN_BEGAN,
         reason="the first wave of December",
-        evidence={"plan": "4f1d2c" * 10 + "abcd", "bascule": "0.1.0", "inventory": "0" * 64, "environment": "sandbox"},
+        evidence={"plan": "4f1d2c" * 10 + "abcd", "version": "0.1.0", "inventory": "0" * 64, "environment": "sandbox"},
     )
     entries = [
         replace(first, at=since),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -46,6 +47,23 @@ async def test_cabinets_are_moved_by_people_alone_each_sitting_asked_for_once(tm
         assert sorted(asked) == sorted(f"{one.code}-{step}" for one in at.on.cabinets for step in SITTINGS)
         for one in at.on.cabinets:
             await assert_moved(at.on, one.code)
+
+
+async def test_how_long_users_were_kept_out_by_people_is_told_as_they_say(tmp_path: Path) -> None:
+    async with office(tmp_path, cabinets(1)) as at:
+        for _ in range(30):
+            if (await at.wave()).outcomes == {Outcome.OK: 1}:
+                break
+            for order in at.open_orders():
+                await at.do(order)
+                earlier = (at.on.time.now() - timedelta(minutes=2)).isoformat()
+                changes: dict[str, Any] = {"locked_out_at": earlier} if "lock-out" in order.verbs else {}
+                await at.answer(order, **changes)
+                if order.four_eyes:
+                    await at.approve(order)
+        found = at.on.entries("C0001", EntryKind.FINDING, "reopen")
+        assert [entry.evidence["locked_out_for"] for entry in found] == [120.0]
+        assert found[0].evidence["by_later_run"] is False
 
 
 async def test_a_waiting_cabinet_holds_no_lease_and_another_run_asks_nobody_twice(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import chdir
 from dataclasses import replace
 from datetime import timedelta
@@ -61,6 +61,11 @@ def reserved(code: str) -> History:
     ]
 
 
+def seen_clean(code: str) -> History:
+    """Another look, which finds nothing any more."""
+    return [*began(code), *proved(code, "contacts"), *ended(code, Outcome.OK)]
+
+
 def locked_out(code: str) -> History:
     told = {"rule": "LCK-02", "level": "note", "about": [code], "locked_out_for": 61.5, "by_later_run": False}
     return [
@@ -94,12 +99,12 @@ def excluded(code: str) -> History:
     return planned(code, reason="it closes", evidence={"excluded": True})
 
 
-RUNS = [ok, blocked, partial, waiting, killed, reserved, locked_out]
+RUNS = [ok, blocked, partial, waiting, killed, reserved, seen_clean, locked_out]
 KINDS: list[Callable[[str], History]] = [*RUNS, unlocked, answered, excluded]
 CABINETS = st.lists(
     st.tuples(
         st.sampled_from(HOSTILE),
-        st.booleans().map(lambda known: [blocked] if known else []),
+        st.lists(st.sampled_from([blocked, partial, reserved, locked_out, answered]), max_size=2),
         st.lists(st.sampled_from(KINDS), max_size=3),
     ),
     min_size=3,
@@ -169,7 +174,7 @@ def without_done(outcomes: dict[str, int]) -> dict[str, int]:
 def of_entries(entries: list[Entry]) -> dict[str, Any]:
     """Counted without any of the code that makes reports."""
     pilot = [entry for entry in entries if entry.wave == "pilot"]
-    found = [entry for entry in entries if entry.kind is EntryKind.FINDING]
+    taken_up = {entry.cabinet for entry in pilot if entry.kind in (EntryKind.BEGAN, EntryKind.ENDED)}
     acts = [entry for entry in entries if entry.kind in (EntryKind.INTENT, EntryKind.PROOF, EntryKind.VERDICT)]
     steps = {(entry.cabinet, entry.step): entry.state for entry in acts}
     compared = {entry.cabinet: entry.evidence["reconciled"] for entry in entries if "reconciled" in entry.evidence}
@@ -186,12 +191,26 @@ def of_entries(entries: list[Entry]) -> dict[str, Any]:
         "outcomes": dict(Counter(stands.values())),
         "attempts": sum(entry.kind is EntryKind.BEGAN for entry in pilot),
         "steps_done": list(steps.values()).count(State.DONE),
-        # Here a run finds one thing at a step, and what an earlier run found there no longer counts.
-        "findings": len({(entry.cabinet, entry.step) for entry in found}),
-        "said": sum(entry.kind in (EntryKind.NOTE, EntryKind.ANSWERED, EntryKind.APPROVED) for entry in entries),
-        "missing": sum(len(one["missing"]) for told in compared.values() for one in told["compared"]),
-        "locked_out_seconds": sum(entry.evidence.get("locked_out_for", 0) for entry in found),
+        "findings": len(still_found(entry for entry in entries if entry.cabinet in taken_up)),
+        "said": sum(entry.kind in (EntryKind.NOTE, EntryKind.ANSWERED, EntryKind.APPROVED) for entry in pilot),
+        "missing": sum(
+            len(one["missing"]) for code, told in compared.items() if code in taken_up for one in told["compared"]
+        ),
+        "locked_out_seconds": sum(entry.evidence.get("locked_out_for", 0) for entry in pilot),
     }
+
+
+def still_found(entries: Iterable[Entry]) -> list[Entry]:
+    """What the last look of each step found: here a run looks once, and proves what it looked at."""
+    found: dict[tuple[str, str | None], list[Entry]] = {}
+    for entry in entries:
+        at = (entry.cabinet, entry.step)
+        known = found.get(at, [])
+        if entry.kind is EntryKind.FINDING:
+            found[at] = [*(one for one in known if one.run == entry.run), entry]
+        elif entry.kind is EntryKind.PROOF:
+            found[at] = [one for one in known if one.run == entry.run]
+    return [entry for of_one in found.values() for entry in of_one]
 
 
 def of_command(place: Path) -> dict[str, Any]:

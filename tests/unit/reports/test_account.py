@@ -72,6 +72,36 @@ def test_only_what_the_last_run_of_a_step_found_stands(ledger: Ledger) -> None:
     assert told.totals.findings == 2
 
 
+def test_a_later_look_that_finds_nothing_takes_back_what_an_earlier_one_found(ledger: Ledger) -> None:
+    seen = {"observed": {"s4a-lists": {"dossiers": 4}}}
+    first = [*found("C0001", "consistency", "DOS-01", "D1"), *judged("C0001", "consistency", State.FAILED, "bad")]
+    cut_off = judged("C0001", "consistency", State.FAILED, "the remote is gone", run="R2")
+    write(ledger, planned("C0001"), began("C0001"), first, cut_off)
+    assert rows(account(ledger).findings, "about") == [("D1",)]
+    write(ledger, judged("C0001", "consistency", State.WAITING, "another reason", run="R3", evidence=seen))
+    assert rows(account(ledger).findings, "about") == []
+
+
+def test_what_another_wave_did_to_a_cabinet_is_that_waves_to_tell(ledger: Ledger) -> None:
+    told = {"rule": "LCK-02", "level": "note", "about": [], "locked_out_for": 60.0, "by_later_run": False}
+    out = [*began("C0001"), line("C0001", EntryKind.FINDING, step="reopen", evidence=told), *ok("C0001")]
+    write(ledger, planned("C0001"), out, found("C0001", "contacts", "CON-01", "42"), wave="first", run="R0")
+    write(ledger, planned("C0001"))
+    first, never_run = account(ledger, "first").totals, account(ledger).totals
+    assert (first.locked_out_seconds, first.findings) == (60.0, 2)
+    assert (never_run.locked_out_seconds, never_run.findings) == (0, 0)
+
+
+def test_a_detail_keeps_the_brackets_that_are_its_own(ledger: Ledger) -> None:
+    told = compared([])
+    told["reconciled"]["compared"][0]["different"] = [
+        {"key": "D7 (old)", "changes": [{"field": "name", "was": "Dupont", "now": "Dupont (SARL)"}]},
+        {"key": "D8 (new)"},
+    ]
+    write(ledger, planned("C0001"), began("C0001"), judged("C0001", "reconcile", State.FAILED, "", evidence=told))
+    assert rows(account(ledger).differences, "detail") == [("name: Dupont -> Dupont (SARL)",), ("",)]
+
+
 def test_what_people_said_stands_in_the_order_of_time_the_waves_commands_too(ledger: Ledger) -> None:
     answer = line("C0001", EntryKind.ANSWERED, who="anne", operation="C0001-terms", evidence={"result": "done"})
     pause = line("@pilot", EntryKind.COMMAND, who="claire", reason="a call", evidence={"word": "pause"})
@@ -111,7 +141,7 @@ def test_every_thing_that_differs_is_named_and_how(ledger: Ledger) -> None:
 
 def test_runs_say_who_ran_them_why_and_under_which_plan(ledger: Ledger) -> None:
     write(ledger, planned("C0001"), ok("C0001"))
-    told = {"plan": "abc", "bascule": "0.1.0", "inventory": "f" * 64, "environment": "sandbox"}
+    told = {"plan": "abc", "version": "0.1.0", "inventory": "f" * 64, "environment": "sandbox"}
     second = line("@pilot", EntryKind.RUN_BEGAN, who="claire", reason="mended", run="R2", evidence=told)
     over = line("@pilot", EntryKind.RUN_ENDED, run="R2")
     write(ledger, [second, over], run="R1")
