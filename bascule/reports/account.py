@@ -176,7 +176,7 @@ def account_of(
     everywhere = ledger.of_kinds([*RUN_KINDS, EntryKind.RUN_BEGAN])
     codes = sorted({entry.cabinet for entry in everywhere if entry.kind is EntryKind.PLANNED and entry.wave == wave})
     if not codes:
-        raise no_such_wave(wave, ledger.waves())
+        raise no_such_wave(ledger, wave)
     at_work = ledger.at_work(now) & set(codes)
     reading = _Reading(wave=wave, now=now, at_work=at_work, sizes=sizes)
     for code, history in ledger.each_history(codes):

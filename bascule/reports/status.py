@@ -34,11 +34,11 @@ NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
     Lifecycle.PAUSED: "run again: what is proven is not done twice",
     Outcome.UNKNOWN: "look at both systems and decide, then re-run",
     Outcome.FAILED: "see the reason, then re-run",
-    Outcome.PARTIAL: "see what is missing, then: bascule rerun --only partial",
+    Outcome.PARTIAL: "see what differs, then: bascule rerun --wave {wave} --only partial",
     Outcome.BLOCKED: "mend what the reason names, then re-run",
-    Outcome.OK_WITH_RESERVATIONS: "see to the reservations: summary.md lists them",
+    Outcome.OK_WITH_RESERVATIONS: "see to the reservations of the report",
 }
-"""What to do where no remedy was recorded; an outcome's word goes before a lifecycle's."""
+"""What to do in a wave where no remedy was recorded; an outcome's word goes before a lifecycle's."""
 GRAVITY = tuple(Outcome)
 """From worst to best: what needs somebody comes first."""
 ENOUGH = 20
@@ -157,7 +157,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     now = datetime.now(UTC)
     runs = runs_of(ledger.of_wave(wave, RUN_KINDS))
     if not runs:
-        raise no_such_wave(wave, ledger.waves())
+        raise no_such_wave(ledger, wave)
     at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
     waits = any(entry.lifecycle is Lifecycle.WAITING for entry in last.values())
@@ -232,9 +232,8 @@ def locked_out_in_words(status: WaveStatus, named: int = 10) -> tuple[str, ...]:
 
 def known_wave(ledger: Ledger, wave: str) -> None:
     """Raises NoSuchWave, with the one that was perhaps meant."""
-    known = ledger.waves()
-    if wave not in known:
-        raise no_such_wave(wave, known)
+    if wave not in ledger.waves():
+        raise no_such_wave(ledger, wave)
 
 
 def wave_table(status: WaveStatus, limit: int = 200) -> list[dict[str, Any]]:
@@ -296,7 +295,8 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
     if is_excluded(seen.runs[code]):
         lifecycle, outcome, reason = Lifecycle.ENDED, Outcome.EXCLUDED, planned.reason
     nothing_to_do = outcome in (Outcome.OK, Outcome.EXCLUDED)
-    next_action = last.evidence.get("remedy") or NEXT_ACTION.get(outcome) or NEXT_ACTION.get(lifecycle)
+    in_general = NEXT_ACTION.get(outcome) or NEXT_ACTION.get(lifecycle) or ""
+    next_action = last.evidence.get("remedy") or in_general.format(wave=shlex.quote(planned.wave)) or None
     cabinet = CabinetStatus(
         code=code,
         lifecycle=lifecycle,
@@ -395,7 +395,12 @@ def _slow(seconds: float, size: str | None, usual: Mapping[str, float]) -> str |
     return f"at work for {seconds / 60:.0f} min; 95 in 100 {size} cabinets take {usual[size] / 60:.0f} at most"
 
 
-def no_such_wave(wave: str, known: Sequence[str]) -> NoSuchWave:
+def no_such_wave(ledger: Ledger, wave: str) -> NoSuchWave:
+    stored = ledger.inventory()
+    if stored is not None and any(row.get("wave") == wave for row in stored.content.get("cabinets", ())):
+        run = f"bascule run --inventory FILE --wave {shlex.quote(wave)}"
+        return NoSuchWave(f"The wave {wave!r} stands in the stored inventory, and no run of it has begun", remedy=run)
+    known = ledger.waves()
     remedy = (
         f"waves in this ledger: {', '.join(known)}"
         if known

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
 from bascule.errors import StillRunning
-from bascule.ledger import EntryKind, Ledger, this_process
+from bascule.ledger import EntryKind, Ledger, StoredInventory, this_process
 from bascule.model import Lifecycle, Outcome
 from bascule.reports import CabinetStatus, DoesNotAddUp, NoSuchWave, WaveStatus, status_of, wave_table
 from bascule.reports.status import locked_out_in_words
@@ -248,6 +248,21 @@ def test_a_run_killed_in_the_lock_out_is_told_with_its_step_and_the_users_who_wa
     assert headline.endswith("(1 cabinet: C0001)")
     assert all(words in lets_in for words in ("bascule rerun --wave pilot", "bascule reap", "bascule unlock"))
     assert status.as_json()["locked_out"] == ["C0001"]
+
+
+def test_a_wave_of_the_stored_inventory_that_never_ran_is_known_and_told_how_it_is_run(ledger: Ledger) -> None:
+    content = {"cabinets": [{"code": "C0001", "wave": "future"}], "waves": {}, "source": "inv.csv"}
+    stored = StoredInventory(digest="d", at=datetime.now(UTC), who="ops", source="inv.csv", content=content)
+    asyncio.run(ledger.store_inventory(stored))
+    with pytest.raises(NoSuchWave, match="stands in the stored inventory") as refused:
+        status_of(ledger, "future")
+    assert refused.value.remedy == "bascule run --inventory FILE --wave future"
+
+
+def test_the_command_of_a_partial_cabinet_can_be_typed_as_it_stands(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), began("C0001"), ended("C0001", Outcome.PARTIAL), wave="first night")
+    (cabinet,) = status_of(ledger, "first night").cabinets
+    assert cabinet.next_action == "see what differs, then: bascule rerun --wave 'first night' --only partial"
 
 
 def test_where_users_are_back_nobody_is_told_to_be_locked_out(ledger: Ledger) -> None:
