@@ -1,15 +1,17 @@
 """Source and target compared as sets: what is missing there, what is extra, what is not the same.
 
-Contacts are expected to differ, for they do not synchronise: they are counted and told apart, never a difference.
+A key is the same only letter by letter (Unicode's two forms of a letter apart): Client Management keeps GE's codes. Contacts
+are expected to differ, for those of Client Management do not synchronise: they are named apart, and never a difference.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal, TypeVar, get_args
+from unicodedata import normalize
 
 from pydantic import TypeAdapter
 
@@ -29,6 +31,7 @@ TEXTS = frozenset({"label", "name", "last name", "first name"})
 LISTED_AT_MOST = 5_000
 """Of one list: the ledger keeps what people can read, and how many more there were."""
 NO_LIST, NOT_SHOWN = "no list of Client Management tells them", "Client Management does not show it"
+"""Why something was not compared: a list that could be had, or what is shown nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,7 @@ class Change:
     now: str | None
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.was or 'none'} -> {self.now or 'none'}"
+        return f"{self.field}: {_shown(self.was)} -> {_shown(self.now)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +73,16 @@ class Compared:
     tolerated: tuple[Difference, ...] = ()
     """Texts that are not the same, in a way that was allowed beforehand."""
     expected: tuple[Difference, ...] = ()
-    """There in the target only, as was to be expected."""
+    """There on one side only, as was to be expected."""
     more: Mapping[Listed, int] = field(default_factory=dict)
     """How many each of these lists leaves out, where it would be longer than `LISTED_AT_MOST`."""
     not_compared: str = ""
     """Why nothing is said: neither the same nor different."""
+
+    @property
+    def in_general(self) -> str:
+        """`rights`, `default group`."""
+        return self.what if self.what.startswith("default ") else f"{self.what}s"
 
     def count(self, listed: Listed) -> int:
         """Those left out included."""
@@ -94,12 +102,28 @@ class Reconciliation:
     compared: tuple[Compared, ...]
 
     @property
+    def differs(self) -> bool:
+        """Something that was compared is not the same."""
+        return any(self.count(kind) for kind in KINDS)
+
+    @property
+    def tells_dossiers(self) -> bool:
+        """They are what is moved: where they were not compared, nobody may say that both sides are the same."""
+        return all(one.what != "dossier" for one in self.not_compared)
+
+    @property
     def is_same(self) -> bool:
-        return not any(self.count(kind) for kind in KINDS)
+        """The dossiers are, and whatever else was compared; what was not is in `not_compared`."""
+        return self.tells_dossiers and not self.differs
 
     @property
     def not_compared(self) -> tuple[Compared, ...]:
         return tuple(one for one in self.compared if one.not_compared)
+
+    @property
+    def has_reservations(self) -> bool:
+        """Something was not compared that could have been."""
+        return any(one.not_compared == NO_LIST for one in self.not_compared)
 
     @property
     def group_left_behind(self) -> str | None:
@@ -118,6 +142,13 @@ class Reconciliation:
         """`2 dossiers missing: D0012, D0044; 1 dossier different: D0007 (name: …)`, of each the first `limit`."""
         return "; ".join(one.in_words(kind, limit) for one in self.compared for kind in KINDS if one.count(kind))
 
+    def not_compared_in_words(self) -> str:
+        """`groups, rights (no list of Client Management tells them)`; empty where all was compared."""
+        by_reason: defaultdict[str, list[str]] = defaultdict(list)
+        for one in self.not_compared:
+            by_reason[one.not_compared].append(one.in_general)
+        return "; ".join(f"{', '.join(things)} ({why})" for why, things in by_reason.items())
+
     def as_json(self) -> dict[str, Any]:
         """What is empty is left out."""
         told: dict[str, Any] = _json.dump_python(self, mode="json", exclude_defaults=True)
@@ -132,6 +163,8 @@ _json = TypeAdapter(Reconciliation)
 
 Row = TypeVar("Row", Group, Dossier, Collaborateur, Right)
 Fields = Mapping[str, str | None]
+Names = tuple[str, ...]
+"""What names a row: its code; of a right, the three codes that it joins."""
 
 
 def compare(
@@ -141,21 +174,22 @@ def compare(
     ge: GeFacts | None = None,
     tolerate: Collection[Tolerated] = (),
 ) -> Reconciliation:
-    """What the synchronisation did not carry over as it was. Codes are compared as GE compares them, names as people read them.
+    """What the synchronisation did not carry over as it was. Codes are compared letter by letter, names as people read them.
 
     The two defaults are those that GE shows; where it shows none, the inventory's, which the step `defaults` chose in GE.
+    As a person may have typed them, they are found as GE finds them, whatever the case.
     """
     shown = (ge.default_profile, ge.default_group) if ge is not None else (None, None)
     profile, group = shown[0] or cabinet.default_profile, shown[1] or cabinet.default_group
     return Reconciliation(
         (
-            _rows("group", source.groups, target.groups, _code_of, _fields_of_group, target, tolerate),
-            _rows("dossier", source.dossiers, target.dossiers, _code_of, _fields_of_dossier, target, tolerate),
+            _rows("group", source.groups, target.groups, _names_of, _fields_of_group, target, tolerate),
+            _rows("dossier", source.dossiers, target.dossiers, _names_of, _fields_of_dossier, target, tolerate),
             _rows(
                 "collaborateur",
                 source.collaborateurs,
                 target.collaborateurs,
-                _code_of,
+                _names_of,
                 _fields_of_person,
                 target,
                 tolerate,
@@ -170,9 +204,7 @@ def compare(
 
 def contacts_to_enter(source: GeLists, target: S4aLists) -> tuple[Contact, ...]:
     """Contacts of Client Management that GE does not hold: somebody enters them in GE, for they never come by themselves."""
-    ids = {contact.id for contact in source.contacts}
-    people = {_person_and_place(contact) for contact in source.contacts}
-    return tuple(one for one in target.contacts if one.id not in ids and _person_and_place(one) not in people)
+    return tuple(_not_among(source.contacts, target.contacts))
 
 
 # One kind of thing
@@ -182,28 +214,29 @@ def _rows(
     what: What,
     source: Sequence[Row],
     target: Sequence[Row],
-    key: Callable[[Row], str],
+    names: Callable[[Row], Names],
     fields: Callable[[Row], Fields],
     told: S4aLists,
     tolerate: Collection[Tolerated],
 ) -> Compared:
     if f"{what}s" in told.unknown:
         return Compared(what=what, source=len(source), target=0, not_compared=NO_LIST)
-    ours, theirs = _by_identity(source, key), _by_identity(target, key)
+    ours, theirs = _by_key(source, names, _exact), _by_key(target, names, _exact)
     found: dict[Listed, list[Difference]] = {"missing": [], "extra": [], "different": [], "tolerated": []}
-    for identity, expected in ours.items():
-        arrived = theirs.get(identity, [])
-        found["missing"] += [Difference(key=key(row), group=_group_of(row)) for row in expected[len(arrived) :]]
-        for before, after in zip(expected, arrived, strict=False):
-            if before == after:
-                continue
-            for listed, changes in _changed(fields(before), fields(after), tolerate).items():
-                found[listed].append(Difference(key=key(before), group=_group_of(before), changes=tuple(changes)))
-    for identity, arrived in theirs.items():
-        found["extra"] += [
-            Difference(key=key(row), group=_group_of(row), times=len(arrived))
-            for row in arrived[len(ours.get(identity, [])) :]
-        ]
+    met = [_paired(rows, theirs[key], fields) for key, rows in ours.items() if key in theirs]
+    # A key in another spelling is another key: what stands alone under each of the two is told as one thing that changed.
+    here = _by_key(_of_others(ours, theirs), names, as_ge_compares)
+    there = _by_key(_of_others(theirs, ours), names, as_ge_compares)
+    met += [_paired(here.get(key, []), there.get(key, []), fields) for key in here.keys() | there.keys()]
+    for pairs, lost, surplus in met:
+        found["missing"] += [_difference(row, names) for row in lost]
+        found["extra"] += [_difference(row, names, times=len(theirs[_key(row, names, _exact)])) for row in surplus]
+        for before, after in pairs:
+            changed = _changed(fields(before), fields(after), tolerate)
+            if (spelled := _spelled_otherwise(before, after, names)) is not None:
+                changed = {**changed, "different": [spelled, *changed.get("different", ())]}
+            for listed, changes in changed.items():
+                found[listed].append(_difference(before, names, changes=tuple(changes)))
     return _listed(what, len(source), len(target), found)
 
 
@@ -219,11 +252,21 @@ def _default(what: What, ours: str, theirs: str | None, known_as: Callable[[str]
 
 
 def _contacts(source: GeLists, target: S4aLists) -> Compared:
-    apart = [
-        Difference(key=one.id, changes=(Change(field="name", was=None, now=plain(one.name)),))
-        for one in contacts_to_enter(source, target)
-    ]
-    return _listed("contact", len(source.contacts), len(target.contacts), {"expected": apart})
+    if "contacts" in target.unknown:
+        return Compared(what="contact", source=len(source.contacts), target=0, not_compared=NO_LIST)
+    gone = [_contact_apart(one, was=plain(one.name)) for one in _not_among(target.contacts, source.contacts)]
+    made = [_contact_apart(one, now=plain(one.name)) for one in contacts_to_enter(source, target)]
+    return _listed("contact", len(source.contacts), len(target.contacts), {"expected": gone + made})
+
+
+def _contact_apart(one: Contact, *, was: str | None = None, now: str | None = None) -> Difference:
+    return Difference(key=one.id, changes=(Change(field="name", was=was, now=now),))
+
+
+def _not_among(known: Sequence[Contact], contacts: Sequence[Contact]) -> Iterator[Contact]:
+    ids = {contact.id for contact in known}
+    people = {_person_and_place(contact) for contact in known}
+    return (one for one in contacts if one.id not in ids and _person_and_place(one) not in people)
 
 
 def _listed(what: What, source: int, target: int, found: Mapping[Listed, Iterable[Difference]]) -> Compared:
@@ -237,23 +280,73 @@ def _listed(what: What, source: int, target: int, found: Mapping[Listed, Iterabl
 # One thing
 
 
-def _code_of(row: Group | Dossier | Collaborateur) -> str:
-    return row.code
+def _names_of(row: Group | Dossier | Collaborateur) -> Names:
+    return (row.code,)
 
 
-def _group_of(row: object) -> str | None:
-    return row.group if isinstance(row, Dossier) else None
+def _names_of_right(right: Right) -> Names:
+    return (right.collaborateur, right.group, right.right)
 
 
-def _names_of_right(right: Right) -> str:
-    return f"{right.collaborateur} / {right.group} / {right.right}"
+def _exact(text: str) -> str:
+    return normalize("NFC", text)
 
 
-def _by_identity(rows: Sequence[Row], key: Callable[[Row], str]) -> Mapping[str, list[Row]]:
-    found: defaultdict[str, list[Row]] = defaultdict(list)
+def _key(row: Row, names: Callable[[Row], Names], read: Callable[[str], str]) -> Names:
+    return tuple(read(name) for name in names(row))
+
+
+def _by_key(
+    rows: Iterable[Row], names: Callable[[Row], Names], read: Callable[[str], str]
+) -> Mapping[Names, list[Row]]:
+    found: defaultdict[Names, list[Row]] = defaultdict(list)
     for row in rows:
-        found[as_ge_compares(key(row))].append(row)
+        found[_key(row, names, read)].append(row)
     return found
+
+
+def _of_others(ours: Mapping[Names, list[Row]], theirs: Mapping[Names, list[Row]]) -> Iterator[Row]:
+    return (row for key, rows in ours.items() if key not in theirs for row in rows)
+
+
+def _paired(
+    expected: list[Row], arrived: list[Row], fields: Callable[[Row], Fields]
+) -> tuple[list[tuple[Row, Row]], list[Row], list[Row]]:
+    """Who is whom, of those that have one name; then those that did not arrive, and those that nobody expected."""
+    if len(expected) > 1 or len(arrived) > 1:
+        expected, arrived = _alike_first(expected, arrived, fields)
+    both = min(len(expected), len(arrived))
+    return list(zip(expected, arrived, strict=False)), expected[both:], arrived[both:]
+
+
+def _alike_first(
+    expected: list[Row], arrived: list[Row], fields: Callable[[Row], Fields]
+) -> tuple[list[Row], list[Row]]:
+    """So that two of one name are not taken for each other because the lists come in another order."""
+
+    def told(row: Row) -> tuple[str, ...]:
+        return tuple(text or "" for text in fields(row).values())
+
+    alike = Counter(map(told, expected)) & Counter(map(told, arrived))
+
+    def in_order(rows: list[Row]) -> list[Row]:
+        left = alike.copy()
+        first, rest = [], []
+        for row in sorted(rows, key=told):
+            (first if left[told(row)] > 0 else rest).append(row)
+            left[told(row)] -= 1
+        return first + rest
+
+    return in_order(expected), in_order(arrived)
+
+
+def _difference(row: Row, names: Callable[[Row], Names], **told: Any) -> Difference:
+    return Difference(key=" / ".join(names(row)), group=row.group if isinstance(row, Dossier) else None, **told)
+
+
+def _spelled_otherwise(before: Row, after: Row, names: Callable[[Row], Names]) -> Change | None:
+    was, now = (_key(row, names, _exact) for row in (before, after))
+    return Change(field="code", was=" / ".join(was), now=" / ".join(now)) if was != now else None
 
 
 def _changed(before: Fields, after: Fields, tolerate: Collection[Tolerated]) -> Mapping[Listed, list[Change]]:
@@ -278,7 +371,7 @@ def _fields_of_group(group: Group) -> Fields:
 def _fields_of_dossier(dossier: Dossier) -> Fields:
     return {
         "name": plain(dossier.name),
-        "group": _code(dossier.group),
+        "group": _exact(dossier.group or "") or None,
         "siren": _number(dossier.siren),
         "siret": _number(dossier.siret),
         "status": dossier.status,
@@ -290,12 +383,12 @@ def _fields_of_person(one: Collaborateur) -> Fields:
     return {
         "last name": plain(one.last_name),
         "first name": plain(one.first_name),
-        "e-mail": _code(one.email),
+        "e-mail": _folded(one.email),
         "active": "yes" if one.active else "no",
     }
 
 
-def _code(text: str | None) -> str | None:
+def _folded(text: str | None) -> str | None:
     return as_ge_compares(text) or None if text is not None else None
 
 
@@ -304,4 +397,9 @@ def _number(text: str | None) -> str | None:
 
 
 def _person_and_place(contact: Contact) -> tuple[str, str | None, str | None, str | None]:
-    return as_ge_compares(contact.name), _code(contact.email), _code(contact.dossier), _code(contact.entity)
+    return as_ge_compares(contact.name), _folded(contact.email), _folded(contact.dossier), _folded(contact.entity)
+
+
+def _shown(text: str | None) -> str:
+    """With the blanks that the eye skips."""
+    return "none" if not text else text if text == plain(text) else f"'{text}'"
