@@ -232,10 +232,8 @@ def _rows(
         found["missing"] += [_difference(row, names) for row in lost]
         found["extra"] += [_difference(row, names, times=len(theirs[_key(row, names, _exact)])) for row in surplus]
         for before, after in pairs:
-            changed = _changed(fields(before), fields(after), tolerate)
-            if (spelled := _spelled_otherwise(before, after, names)) is not None:
-                changed = {**changed, "different": [spelled, *changed.get("different", ())]}
-            for listed, changes in changed.items():
+            spelled = _spelled_otherwise(before, after, names)
+            for listed, changes in _changed(fields(before), fields(after), tolerate, spelled).items():
                 found[listed].append(_difference(before, names, changes=tuple(changes)))
     return _listed(what, len(source), len(target), found)
 
@@ -331,7 +329,8 @@ def _alike_first(
 
     def in_order(rows: list[Row]) -> list[Row]:
         left = alike.copy()
-        first, rest = [], []
+        first: list[Row] = []
+        rest: list[Row] = []
         for row in sorted(rows, key=told):
             (first if left[told(row)] > 0 else rest).append(row)
             left[told(row)] -= 1
@@ -341,7 +340,11 @@ def _alike_first(
 
 
 def _difference(row: Row, names: Callable[[Row], Names], **told: Any) -> Difference:
-    return Difference(key=" / ".join(names(row)), group=row.group if isinstance(row, Dossier) else None, **told)
+    return Difference(key=" / ".join(names(row)), group=_group_of(row), **told)
+
+
+def _group_of(row: object) -> str | None:
+    return row.group if isinstance(row, Dossier) else None
 
 
 def _spelled_otherwise(before: Row, after: Row, names: Callable[[Row], Names]) -> Change | None:
@@ -349,9 +352,13 @@ def _spelled_otherwise(before: Row, after: Row, names: Callable[[Row], Names]) -
     return Change(field="code", was=" / ".join(was), now=" / ".join(now)) if was != now else None
 
 
-def _changed(before: Fields, after: Fields, tolerate: Collection[Tolerated]) -> Mapping[Listed, list[Change]]:
+def _changed(
+    before: Fields, after: Fields, tolerate: Collection[Tolerated], spelled: Change | None
+) -> Mapping[Listed, list[Change]]:
     """Of one thing that is on both sides. It may be different in one field, and in another as it was allowed to be."""
     found: defaultdict[Listed, list[Change]] = defaultdict(list)
+    if spelled is not None:
+        found["different"].append(spelled)
     for name, was in before.items():
         if was != after[name]:
             change = Change(field=name, was=was, now=after[name])
