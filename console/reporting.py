@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bascule.ledger import Ledger
+    from bascule.reports.proces_verbal import ProcesVerbal
     from config.settings import Settings
 
 
@@ -149,16 +150,23 @@ def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> l
             remedy=f"bascule status --wave {wave}",
         )
     try:
-        return [
-            write_whole(out / f"{one.record.code}.{ending}", content())
-            for one in made
-            for ending, content in (("html", one.page), ("pdf", one.pdf))
-        ]
+        return [write_whole(out / name, content) for one in made for name, content in _both(one)]
     except OSError as trouble:
         raise NothingToReport(
             f"The procès-verbal could not be written to {out} ({trouble.strerror or trouble})",
             remedy="choose another -o",
         ) from trouble
+
+
+def _both(made: ProcesVerbal) -> Iterator[tuple[str, bytes]]:
+    """The page; and the PDF, where it can be set."""
+    from bascule.reports.proces_verbal import PdfNotSet
+
+    yield f"{made.record.code}.html", made.page()
+    try:
+        yield f"{made.record.code}.pdf", made.pdf()
+    except PdfNotSet as refused:
+        say(f"warning: {refused}\n  {refused.remedy}")
 
 
 def _tell(told: pd.DataFrame) -> None:

@@ -6,28 +6,38 @@ Both are made of one list of strings, in the cabinet's language and time zone. N
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from functools import cache
+from datetime import UTC, datetime
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from bascule.checks.reconciliation import LISTED
+from bascule.checks.reconciliation import KINDS, LISTED
+from bascule.errors import BasculeError
 from bascule.inventory.stored import from_plain
 from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import ARRIVED, Cabinet, Outcome, State
 from bascule.reports.language import Language, language_named
 from bascule.reports.record import Record, record_of
 from bascule.reports.self_contained import TEMPLATES, asset, in_script, policy, templates
-from bascule.reports.visible import visible
+from bascule.reports.visible import code_of, visible
 
 if TYPE_CHECKING:
     import typst
 
 ALREADY_TRUE, NOT_NEEDED = "already true", "nothing to do: the inventory names none"
+COUNTED = ("group", "dossier", "collaborateur", "right")
+"""Kinds of thing of which a cabinet has many."""
+IN_EVERY_FONT = frozenset("\n\u202f‘’“”–…→⟨⟩").union(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x180)]))
+"""Characters that nobody has to ask the typesetter for."""
+A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class PdfNotSet(BasculeError):
+    """The procès-verbal cannot be set as a PDF."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +78,29 @@ class ProcesVerbal:
         return page.encode()
 
     def pdf(self) -> bytes:
-        """PDF/A-2a, for archives and screen readers. The same record is the same bytes."""
+        """PDF/A-2a, for archives and screen readers. The same record is the same bytes. Raises PdfNotSet.
+
+        A character that no font has is shown by its code, with a note that says so: PDF/A forbids what cannot be seen.
+        """
+        import typst
+
         assert self.record.ended_at is not None
+        at = datetime.fromisoformat(self.record.ended_at)
         told = view(self.record, self.language, self.zone)
-        data = {**told, "arrived": self.arrived, "language": self.language.code}
-        pdf = _typesetter().compile(
-            format="pdf",
-            sys_inputs={"told": json.dumps(data, ensure_ascii=False)},
-            pdf_standards="a-2a",
-            timestamp=datetime.fromisoformat(self.record.ended_at),
+        look = {"arrived": self.arrived, "language": self.language.code}
+        trouble = ""
+        # Characters that have a glyph each may have none for what they make together.
+        for has_glyph in (_has_glyph, IN_EVERY_FONT.__contains__):
+            by_code = _each(told, partial(_by_code, has_glyph))
+            note = self.language.word("pv.by_code") if by_code != told else ""
+            try:
+                return _set({**by_code, **look, "by_code": note}, at)
+            except typst.TypstError as refused:
+                trouble = str(refused)
+        raise PdfNotSet(
+            f"The procès-verbal of {self.record.code} cannot be set as a PDF ({trouble})",
+            remedy="print its page to a PDF from a browser; the page says the same",
         )
-        assert isinstance(pdf, bytes)
-        return pdf
 
 
 def proces_verbaux(ledger: Ledger, wave: str, codes: Sequence[str]) -> Iterator[ProcesVerbal]:
@@ -122,10 +143,12 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
         one[kind] for one in record.reconciled["compared"] for kind in ("missing", "extra", "different")
     )
     outs = record.locked_out_seconds
+    cause = _cause(record, language)
     told = {
         "title": word("pv.title"),
         "cabinet": record.name,
         "verdict": word(f"pv.verdict.{record.outcome}"),
+        "cause": cause,
         "reason": record.reason if record.outcome not in ARRIVED else "",
         "remedy": record.remedy if record.outcome not in ARRIVED else "",
         "identity": [
@@ -199,8 +222,27 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
         "ledger_words": word("pv.ledger_words"),
         "page_of": word("pv.page_of"),
     }
-    shown: dict[str, Any] = _visible(told)
+    shown: dict[str, Any] = _each(told, visible)
     return shown
+
+
+def _cause(record: Record, language: Language) -> str:
+    """Why not all arrived, as far as the figures tell it; empty where they do not."""
+    if record.outcome is not Outcome.PARTIAL or record.reconciled is None:
+        return ""
+    differ = [
+        f"{_counted(one, kind, language)} {language.word(f'pv.kind.{kind}', count=one[kind])}"
+        for one in record.reconciled["compared"]
+        for kind in KINDS
+        if one[kind]
+    ]
+    return language.word("pv.cause", differ=", ".join(differ)) if differ else ""
+
+
+def _counted(one: Mapping[str, Any], kind: str, language: Language) -> str:
+    if one["what"] in COUNTED:
+        return language.word(f"pv.count.{one['what']}", count=one[kind])
+    return _what(one, language)
 
 
 def _siren(siren: str | None) -> str:
@@ -245,8 +287,8 @@ def _which(record: Record, language: Language) -> Iterator[list[str]]:
 
 
 def _rule(one: Mapping[str, str], language: Language) -> str:
-    says = language.rule(one["rule"])
-    return f"{one['rule']} · {language.word('level.' + one['level'])}" + (f" – {says}" if says else "")
+    level, says = one["level"], language.rule(one["rule"])
+    return f"{one['rule']} · {language.word(f'level.{level}')}" + (f" – {says}" if says else "")
 
 
 def _run_word(told: str | None, language: Language) -> str:
@@ -256,17 +298,52 @@ def _run_word(told: str | None, language: Language) -> str:
     return language.word(f"{table}.{told}")
 
 
-def _visible(told: Any) -> Any:
+def _each(told: Any, shown: Callable[[str], str]) -> Any:
     if isinstance(told, str):
-        return visible(told)
+        return shown(told)
     if isinstance(told, list):
-        return [_visible(one) for one in told]
-    return {name: _visible(one) for name, one in told.items()}
+        return [_each(one, shown) for one in told]
+    return {name: _each(one, shown) for name, one in told.items()}
+
+
+def _set(told: Mapping[str, Any], at: datetime) -> bytes:
+    pdf = _typesetter("proces_verbal.typ").compile(
+        format="pdf",
+        sys_inputs={"told": json.dumps(told, ensure_ascii=False)},
+        pdf_standards="a-2a",
+        timestamp=at,
+    )
+    assert isinstance(pdf, bytes)
+    return pdf
+
+
+def _by_code(has_glyph: Callable[[str], bool], text: str) -> str:
+    if IN_EVERY_FONT.issuperset(text):
+        return text
+    return "".join(one if has_glyph(one) else code_of(one) for one in text)
+
+
+def _has_glyph(character: str) -> bool:
+    return character in IN_EVERY_FONT or _can_be_set(character)
 
 
 @cache
-def _typesetter() -> typst.Compiler:
+def _can_be_set(character: str) -> bool:
+    """Whether the typesetter's fonts have it, in the two weights that the document uses. A few milliseconds."""
+    import typst
+
+    try:
+        _typesetter("glyph.typ").compile(
+            format="pdf", sys_inputs={"told": character}, pdf_standards="a-2a", timestamp=A_DAY
+        )
+    except typst.TypstError:
+        return False
+    return True
+
+
+@cache
+def _typesetter(template: str) -> typst.Compiler:
     """With the fonts that come inside it, so that a document looks the same everywhere."""
     import typst
 
-    return typst.Compiler(TEMPLATES / "proces_verbal.typ", root=TEMPLATES, ignore_system_fonts=True)
+    return typst.Compiler(TEMPLATES / template, root=TEMPLATES, ignore_system_fonts=True)

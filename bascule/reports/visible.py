@@ -11,4 +11,9 @@ UNSEEN = re.compile(
 
 
 def visible(text: str) -> str:
-    return UNSEEN.sub(lambda unseen: f"⟨{ord(unseen.group()):04X}⟩", text)
+    return UNSEEN.sub(lambda unseen: code_of(unseen.group()), text)
+
+
+def code_of(character: str) -> str:
+    """`⟨1F44D⟩`, as Unicode numbers it."""
+    return f"⟨{ord(character):04X}⟩"

@@ -9,6 +9,7 @@ import pytest
 
 from bascule.ledger import Ledger
 from bascule.model import Lifecycle, Outcome
+from bascule.reports.proces_verbal import PdfNotSet, ProcesVerbal
 from tests.unit.console.conftest import Bascule
 from tests.unit.reports.histories import began, blocked, ended, ok, planned, write
 
@@ -42,6 +43,19 @@ def test_one_cabinets_proces_verbal_is_written_where_it_is_asked_for(bascule: Ba
     told = bascule("report", "--wave", "pilot", "--cabinet", "c0002", "-o", "signed")
     assert told.code == 0
     assert sorted(path.name for path in (tmp_path / "signed").iterdir()) == ["C0002.html", "C0002.pdf"]
+
+
+def test_a_pdf_that_cannot_be_set_is_named_and_the_page_is_written(
+    bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(made: ProcesVerbal) -> bytes:
+        raise PdfNotSet(f"no PDF of {made.record.code}", remedy="print the page")
+
+    monkeypatch.setattr(ProcesVerbal, "pdf", never)
+    told = bascule("report", "--wave", "pilot", "--cabinet", "C0002", "-o", "signed")
+    assert (told.code, told.out.split()) == (0, ["signed/C0002.html"])
+    assert "no PDF of C0002" in told.err
+    assert "print the page" in told.err
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import typst
 
 from bascule.inventory import Inventory
 from bascule.inventory.stored import to_plain
 from bascule.ledger import EntryKind, Ledger, StoredInventory
 from bascule.model import Cabinet, Lifecycle, Outcome, State
+from bascule.reports import proces_verbal
 from bascule.reports.language import LANGUAGES
-from bascule.reports.proces_verbal import ProcesVerbal, proces_verbaux
+from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux
 from bascule.reports.publishing import publish
 from bascule.reports.record import NAMED, Record, record_of
 from bascule.reports.seals import broken_seals
@@ -166,6 +168,86 @@ def test_a_hostile_name_is_a_name_in_the_page_and_in_the_pdf(ledger: Ledger) -> 
     assert "\u202e" not in page.partition("<script")[0]
     assert "\x07" not in page
     assert one.pdf().startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("name", "by_code"),
+    [
+        ("Cabinet 👍 Conseil", "Cabinet ⟨1F44D⟩ Conseil"),
+        ("中文 & Fils", "⟨4E2D⟩⟨6587⟩ &amp; Fils"),
+        ("ไทย", "⟨0E44⟩⟨0E17⟩⟨0E22⟩"),
+        ("\ue000", "⟨E000⟩"),
+        ("\U0010ffff", "⟨10FFFF⟩"),
+        # Each of these has a glyph, and together they have none.
+        ("N° 1\ufe0f\u20e3", "N° 1⟨FE0F⟩⟨20E3⟩"),
+        ("Œuvrard & Łódź, שלום", "Œuvrard &amp; Łódź, שלום"),
+    ],
+)
+def test_what_no_font_has_is_shown_by_its_code_in_the_pdf_and_as_it_is_on_the_page(
+    ledger: Ledger, name: str, by_code: str
+) -> None:
+    write(ledger, planned(CODE), ok(CODE))
+    row = cabinet(name=name)
+    one = ProcesVerbal(record(ledger, row), row)
+    assert f"Procès-verbal de migration · {by_code}".encode() in one.pdf()
+    assert name in shown(one.record, row)
+
+
+def test_what_nobody_asks_the_typesetter_for_has_a_glyph() -> None:
+    assert proces_verbal._can_be_set("".join(sorted(IN_EVERY_FONT)))
+
+
+def test_a_pdf_that_cannot_be_set_is_refused_with_the_way_round(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object) -> bytes:
+        raise typst.TypstError("no", "")
+
+    write(ledger, planned(CODE), ok(CODE))
+    monkeypatch.setattr(proces_verbal, "_set", never)
+    with pytest.raises(PdfNotSet, match=CODE) as refused:
+        ProcesVerbal(record(ledger), None).pdf()
+    assert "page" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("language", "cause"),
+    [
+        ("fr", "Cause : 19 dossiers manquants, 1 droit en trop, profil par défaut différent."),
+        ("en", "Cause: 19 dossiers missing, 1 right extra, default profile different."),
+    ],
+)
+def test_why_a_migration_is_partial_is_told_in_the_readers_language(ledger: Ledger, language: str, cause: str) -> None:
+    one = {"key": "X"}
+    differ = [
+        {"what": "dossier", "source": 40, "target": 21, "missing": [{"key": f"D{n}"} for n in range(19)]},
+        {"what": "right", "source": 1, "target": 2, "extra": [one]},
+        {"what": "default profile", "source": 1, "target": 1, "different": [one]},
+    ]
+    evidence = {"reconciled": {"compared": differ}}
+    judgement = judged(CODE, "reconcile", State.FAILED, "19 dossiers missing: D0", evidence=evidence)
+    end = ended(CODE, Outcome.PARTIAL, reason="19 dossiers missing: D0", remedy="see which")
+    write(ledger, planned(CODE), began(CODE), judgement, end)
+    row = cabinet(language=language)
+    page = ProcesVerbal(record(ledger, row), row).page().decode()
+    assert cause in " ".join(page.split())
+    assert page.index(cause.replace("Cause :", "Cause\u00a0:")) < page.index(
+        'lang="en" class="small">19 dossiers missing'
+    )
+
+
+def test_figures_are_no_cause_where_it_was_not_they_that_ended_it(ledger: Ledger) -> None:
+    end = ended(CODE, Outcome.FAILED, step="users", reason="the server refused")
+    write(ledger, planned(CODE), partial(["D1"]), began(CODE), end)
+    assert "Cause" not in shown(record(ledger))
+
+
+def test_the_ledgers_own_words_are_marked_as_english(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), blocked(CODE))
+    page = ProcesVerbal(record(ledger), None).page().decode()
+    reason = "the AdminSage lacks rights on some dossier groups"
+    said = re.findall(rf"<(\w+)([^>]*)>(?:<bdi>)?{reason}", page.partition("<script")[0])
+    assert said == [("span", ' lang="en"'), ("td", ' lang="en"')]
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
