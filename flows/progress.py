@@ -11,7 +11,8 @@ import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 from prefect.exceptions import PrefectException
 
-from tasks.reporting import key_of
+from bascule.reports.visible import visible
+from tasks.reporting import PROGRESS, key_of
 
 EVERY = 5.0
 """Seconds between two looks: what Prefect is asked must not grow with the cabinets."""
@@ -29,7 +30,7 @@ async def shown_progress(wave: str, cabinets: int, every: float = EVERY) -> Asyn
     async def show() -> None:
         with contextlib.suppress(PrefectException, httpx.HTTPError):
             told = f"Cabinets of wave {wave} that this run has let go of, of {cabinets}"
-            artifact = await acreate_progress_artifact(0.0, key=f"{key_of(wave)}-progress", description=told)
+            artifact = await acreate_progress_artifact(0.0, key=key_of(wave) + PROGRESS, description=visible(told))
             assert isinstance(artifact, UUID)
             shown = 0
             while not over.is_set() or shown != let_go:

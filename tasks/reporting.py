@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ from prefect.cache_policies import NO_CACHE
 from bascule.reports import wave_table
 from bascule.reports.publishing import Published
 from bascule.reports.summary import rerun_command
+from bascule.reports.visible import visible
 from config.settings import read_settings
 from config.wiring import published
+
+FILES, PROGRESS = "-files", "-progress"
+"""How the keys of a wave's other pages end."""
 
 
 @task(name="reports", task_run_name="reports", cache_policy=NO_CACHE)
@@ -31,7 +36,8 @@ async def shown(report: Published) -> Path:
 def artifact_of(report: Published) -> dict[str, Any]:
     status = report.status
     told = f"{sum(status.outcomes.values())} of {status.planned} cabinets accounted for; grade {status.grade}. Files: {report.folder}"
-    return {"key": key_of(status.wave), "table": wave_table(status), "description": told}
+    table = [{name: visible(cell) for name, cell in row.items()} for row in wave_table(status)]
+    return {"key": key_of(status.wave), "table": table, "description": visible(told)}
 
 
 def files_of(report: Published) -> dict[str, Any]:
@@ -51,9 +57,16 @@ def files_of(report: Published) -> dict[str, Any]:
             *(["", "Once what failed is mended:", "", f"    {again}"] if again else []),
         ]
     )
-    return {"key": f"{key_of(report.status.wave)}-files", "markdown": markdown, "description": str(folder)}
+    return {
+        "key": key_of(report.status.wave) + FILES,
+        "markdown": visible(markdown),
+        "description": visible(str(folder)),
+    }
 
 
 def key_of(wave: str) -> str:
-    """As Prefect has it: lower-case letters, digits and dashes."""
-    return f"wave-{re.sub(r'[^a-z0-9]+', '-', wave.lower()).strip('-') or 'unnamed'}"
+    """As Prefect has it: lower-case letters, digits and dashes. Two waves never share one."""
+    name = re.sub(r"[^a-z0-9]+", "-", wave.lower()).strip("-")
+    if name == wave and not wave.endswith((FILES, PROGRESS)):
+        return f"wave-{name}"
+    return f"wave-{name or 'unnamed'}-{hashlib.sha256(wave.encode()).hexdigest()[:8]}"
