@@ -66,6 +66,8 @@ class Facts:
     """Steps that a person ordered to be done once more, and that have not been since."""
     tolerate: frozenset[Tolerated] = frozenset()
     """In what texts may differ between source and target."""
+    under_lock_out: frozenset[Kept] = frozenset()
+    """Of the kept lists, those that were read while GE's users were kept out; the others were read when they were in."""
 
     @property
     def my_sage(self) -> MySageFacts:
@@ -174,6 +176,8 @@ class Step:
     findings: Callable[[Facts], tuple[Finding, ...]] = lambda facts: ()
     tells: Callable[[Facts], Mapping[str, Any]] = lambda facts: {}
     """What its proof, or its verdict, keeps as evidence besides what was observed."""
+    remarks: Callable[[Facts], str] = lambda facts: ""
+    """What its proof says, where people have to know how it was come by."""
     needed: Callable[[Cabinet], bool] = lambda cabinet: True
 
     @property
@@ -392,12 +396,27 @@ users_can_connect = Condition(
     lambda f: f.ge.locked_out_by is None,
     remedy="re-run; if users must work before that, end the lock-out in GE by hand",
 )
+
+
+def _read_with_users_in(facts: Facts) -> str:
+    """Which lists were not read under the lock-out, and when they were: what was made since may look missing, or extra."""
+    sides = (("GE", Kept.SOURCE, facts.source.taken_at), ("Client Management", Kept.TARGET, facts.target.taken_at))
+    told = [f"{name} of {at:%Y-%m-%d %H:%M} UTC" for name, kept, at in sides if kept not in facts.under_lock_out]
+    return f"not read under the lock-out: the lists of {' and of '.join(told)}" if told else ""
+
+
 is_the_same_on_both_sides = Condition(
     KEPT,
-    lambda f: f.reconciled.in_words(),
-    lambda f: f.reconciled.is_same,
+    lambda f: differences_in_words(f.reconciled),
+    lambda f: not f.reconciled.differs,
     WhenFalse.IS_PARTIAL,
-    lambda f: what_to_do_about(f.reconciled),
+    lambda f: "; ".join(filter(None, (what_to_do_about(f.reconciled), _read_with_users_in(f)))),
+)
+dossiers_are_compared = Condition(
+    KEPT,
+    lambda f: f"the dossiers were not compared: {f.reconciled.of('dossier').not_compared}",
+    lambda f: f.reconciled.tells_dossiers,
+    remedy="export the dossiers of Client Management, then re-run",
 )
 users_are_invited = Condition(
     S4A_LISTS,
@@ -592,21 +611,22 @@ PROCEDURE: tuple[Step, ...] = (
     Step(
         name="reconcile",
         kind=Kind.CHECK,
-        says="Dossier groups, dossiers, collaborateurs and rights are the same sets on both sides, as read under the lock-out; so are the default profile and group.",
+        says="Dossier groups, dossiers, collaborateurs and rights are the same sets on both sides, as read under the lock-out where they could be; so are the default profile and group.",
         after=("reopen",),
-        ensures=(is_the_same_on_both_sides,),
+        ensures=(is_the_same_on_both_sides, dossiers_are_compared),
         findings=lambda f: tuple(
             Finding(
                 rule="REC-01",
                 level=Level.RESERVATION,
-                about=f"{one.what}s",
-                says=f"{one.what}s were not compared: {one.not_compared}",
-                remedy="compare them by eye, or export them too, then re-run",
+                about=one.in_general,
+                says=f"{one.in_general} were not compared: {one.not_compared}",
+                remedy="compare them by eye; or export them too, then: bascule reconcile",
             )
             for one in f.reconciled.not_compared
             if one.not_compared == NO_LIST
         ),
         tells=lambda f: {"reconciled": f.reconciled.as_json()},
+        remarks=_read_with_users_in,
     ),
     Step(
         name="users",
@@ -716,6 +736,12 @@ def what_to_do_about(reconciled: Reconciliation) -> str:
     if group is None:
         return "see the list of what is missing; in most cases the AdminSage lacked rights on a dossier group"
     return f"see the list of what is missing: all those dossiers are of the group {group!r}; see whether the AdminSage held every right on it"
+
+
+def differences_in_words(reconciled: Reconciliation, limit: int = 5) -> str:
+    """What differs, then what nobody can tell."""
+    unsaid = reconciled.not_compared_in_words() if reconciled.has_reservations else ""
+    return reconciled.in_words(limit) + (f"; not compared: {unsaid}" if unsaid else "")
 
 
 def _anomalies_in_words(found: tuple[Finding, ...]) -> str:

@@ -30,6 +30,8 @@ TEXTS = frozenset({"label", "name", "last name", "first name"})
 """Fields that people wrote to be read by people. All others are keys, numbers, or words of the contract."""
 LISTED_AT_MOST = 5_000
 """Of one list: the ledger keeps what people can read, and how many more there were."""
+EXPECTED_AT_MOST = 200
+"""Of what nobody has to see to: a cabinet may have thousands of contacts, and their names stay for good."""
 NO_LIST, NOT_SHOWN = "no list of Client Management tells them", "Client Management does not show it"
 """Why something was not compared: a list that could be had, or what is shown nowhere."""
 
@@ -75,7 +77,7 @@ class Compared:
     expected: tuple[Difference, ...] = ()
     """There on one side only, as was to be expected."""
     more: Mapping[Listed, int] = field(default_factory=dict)
-    """How many each of these lists leaves out, where it would be longer than `LISTED_AT_MOST`."""
+    """How many each of these lists leaves out, where it would be longer than `LISTED_AT_MOST` or `EXPECTED_AT_MOST`."""
     not_compared: str = ""
     """Why nothing is said: neither the same nor different."""
 
@@ -270,8 +272,9 @@ def _not_among(known: Sequence[Contact], contacts: Sequence[Contact]) -> Iterato
 def _listed(what: What, source: int, target: int, found: Mapping[Listed, Iterable[Difference]]) -> Compared:
     """By key, and no more than people can read."""
     in_order = {listed: sorted(some, key=lambda one: one.key) for listed, some in found.items()}
-    more = {listed: len(some) - LISTED_AT_MOST for listed, some in in_order.items() if len(some) > LISTED_AT_MOST}
-    shown: dict[str, Any] = {listed: tuple(islice(some, LISTED_AT_MOST)) for listed, some in in_order.items()}
+    limits = {listed: EXPECTED_AT_MOST if listed == "expected" else LISTED_AT_MOST for listed in in_order}
+    more = {listed: len(some) - limits[listed] for listed, some in in_order.items() if len(some) > limits[listed]}
+    shown: dict[str, Any] = {listed: tuple(islice(some, limits[listed])) for listed, some in in_order.items()}
     return Compared(what=what, source=source, target=target, more=more, **shown)
 
 

@@ -454,25 +454,30 @@ class CabinetRun:
         views = [reading for reading in readings if isinstance(reading, View)]
         observed = await self._observations.read(views, [view for view in anew if isinstance(view, View)])
         read: dict[Reading, Observation] = {view: observed[view] for view in views}
+        under_lock_out: set[Kept] = set()
         for reading in readings:
             if isinstance(reading, Kept):
-                read[reading] = await self._kept(reading)
+                read[reading], was_locked_out = await self._kept(reading)
+                under_lock_out |= {reading} if was_locked_out else set()
         again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, self.history) else ()
-        return Facts(self.run.clock(), self.cabinet, read, frozenset(again), self.run.tolerate)
+        return Facts(
+            self.run.clock(), self.cabinet, read, frozenset(again), self.run.tolerate, frozenset(under_lock_out)
+        )
 
-    async def _kept(self, reading: Kept) -> GeLists | S4aLists:
-        """The list as it was kept under the lock-out; as it is now where none was kept, or it was purged."""
-        name = kept_lists(self.history).get(reading.value)
-        content = self.run.ledger.kept(name) if name else None
-        if content is None:
-            content = to_json(reading.view, (await self._observations.read((reading.view,)))[reading.view])
-            log.warning(
-                "%s: %s were not kept under the lock-out; the lists of now are compared",
-                self.cabinet.code,
-                reading.value,
-            )
-        kept: GeLists | S4aLists = from_json(reading.view, content)
-        return kept
+    async def _kept(self, reading: Kept) -> tuple[Observation, bool]:
+        """The lists as they were kept, and whether GE's users were out when they were read.
+
+        As they are now where none were kept, or they were purged, or tell no dossiers: somebody may have exported them since.
+        """
+        kept = kept_lists(self.history).get(reading.value)
+        content = self.run.ledger.kept(kept.hash) if kept is not None else None
+        lists: GeLists | S4aLists | None = from_json(reading.view, content) if content is not None else None
+        if kept is None or lists is None or (isinstance(lists, S4aLists) and "dossiers" in lists.unknown):
+            log.warning("%s: %s of now are compared, not kept ones", self.cabinet.code, reading.value)
+            return (await self._observations.read((reading.view,)))[reading.view], False
+        # By GE's clock, as its lists are. A file may have been exported long before anybody was locked out.
+        is_older = isinstance(lists, GeLists) and kept.locked_out_at is not None and lists.taken_at < kept.locked_out_at
+        return lists, kept.under_lock_out and not is_older
 
     def _keep(self, kept: Kept, lists: Observation) -> str:
         return self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, lists), self.run.clock())
@@ -507,6 +512,7 @@ class CabinetRun:
             self._find(step, step.findings(facts))
             since = step.since(facts)
             evidence |= {"since": since.isoformat()} if since is not None else {}
+            reason = reason or step.remarks(facts)
         proof = self._entry(step, EntryKind.PROOF, state=State.DONE, reason=reason, evidence=evidence)
         return self._record_later(proof)
 
@@ -648,12 +654,13 @@ def _evidence(step: Step, facts: Facts | None) -> dict[str, Any]:
 
 
 def _observed(facts: Facts) -> Mapping[str, Any]:
-    """What a proof stands on: the cheap views whole, of the lists how many and when."""
+    """What a proof stands on: the cheap views whole, of the lists how many, when, and whether users were locked out then."""
     told: dict[str, Any] = {}
     for reading, observation in facts.read.items():
         if isinstance(observation, GeLists | S4aLists):
             told[reading.value] = {
                 "taken_at": observation.taken_at.isoformat(),
+                **({"under_lock_out": reading in facts.under_lock_out} if isinstance(reading, Kept) else {}),
                 "groups": len(observation.groups),
                 "dossiers": len(observation.dossiers),
                 "collaborateurs": len(observation.collaborateurs),

@@ -8,13 +8,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from bascule.connectors import OperationStatus
 from bascule.connectors.contract import VERBS
 from bascule.facts import View
 from bascule.ledger import Entry, EntryKind, orders_of
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
-from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step
+from bascule.procedure import LOCK_OUT, OUR_NAME, PROCEDURE, REOPEN, SYNCHRONISE, Step
 from bascule.workorders import OrderState, WorkOrder
 
 History = Sequence[Entry]
@@ -253,15 +254,38 @@ def owes_reopen(history: History) -> bool:
     return False
 
 
-def kept_lists(history: History) -> dict[str, str]:
-    """The hashes of the lists read under the lock-out, by what they are, as the last synchronisation's entries name them."""
-    kept: dict[str, str] = {}
+@dataclass(frozen=True, slots=True)
+class KeptLists:
+    """One side's lists, as the last synchronisation's entries name them."""
+
+    hash: str
+    under_lock_out: bool
+    """GE's users were kept out by us when these were kept; where people synchronised, they are back by then."""
+    locked_out_at: datetime | None
+    """Since when, by GE's clock; None where nothing tells."""
+
+
+def kept_lists(history: History) -> dict[str, KeptLists]:
+    """By what they are."""
+    kept: dict[str, KeptLists] = {}
+    locked_out_at = None
     for entry in history:
-        if entry.step == SYNCHRONISE and orders_again(entry):
+        shown = _ge_shown(entry)
+        if entry.step == LOCK_OUT and entry.kind is EntryKind.PROOF:
+            locked_out_at = shown.get("locked_out_at")
+        elif entry.step == SYNCHRONISE and orders_again(entry):
             kept.clear()
         elif entry.step == SYNCHRONISE:
-            kept.update(entry.evidence.get("kept", {}))
+            # An intent is written under our lock-out only: the step requires it.
+            out = entry.kind is EntryKind.INTENT or shown.get("locked_out_by") == OUR_NAME
+            since = datetime.fromisoformat(locked_out_at) if locked_out_at else None
+            kept |= {what: KeptLists(name, out, since) for what, name in entry.evidence.get("kept", {}).items()}
     return kept
+
+
+def _ge_shown(entry: Entry) -> Mapping[str, Any]:
+    shown: Mapping[str, Any] = entry.evidence.get("observed", {}).get(View.GE.value, {})
+    return shown
 
 
 # Trying again

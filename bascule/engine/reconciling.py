@@ -20,12 +20,13 @@ from bascule.errors import RemoteError
 from bascule.facts import GeFacts, GeLists, S4aLists, View, to_json
 from bascule.ledger import Entry, EntryKind
 from bascule.model import Cabinet, ErrorClass, State
-from bascule.procedure import RECONCILE, SYNCHRONISE, Kept, what_to_do_about
+from bascule.procedure import RECONCILE, SYNCHRONISE, Kept, differences_in_words, what_to_do_about
 
 READ = (View.GE, View.GE_LISTS, View.S4A_LISTS)
 
 DRIFT, SAME, UNKNOWN = State.FAILED, State.DONE, State.UNKNOWN
-"""What the entry of a reconciliation says."""
+"""What the entry of a reconciliation says. Unknown: a side could not be read, or does not tell its dossiers."""
+EXPORT_DOSSIERS = "export the dossiers of Client Management, then: bascule reconcile"
 
 
 def is_synchronised(history: Sequence[Entry], now: datetime) -> bool:
@@ -78,16 +79,29 @@ def _told(
     evidence: dict[str, Any] = {
         "reconciled": reconciled.as_json(),
         "lists": {kept.value: hashlib.sha256(content).hexdigest() for kept, content in lists.items()},
+        "taken_at": {Kept.SOURCE.value: source.taken_at.isoformat(), Kept.TARGET.value: target.taken_at.isoformat()},
     }
     if reconciled.is_same:
-        dossiers = reconciled.of("dossier").source
-        return _entry(run, cabinet, attempt, SAME, f"the same on both sides: {dossiers} dossiers", evidence)
+        return _entry(run, cabinet, attempt, SAME, _same_in_words(reconciled), evidence)
+    if not reconciled.differs:
+        evidence["remedy"] = EXPORT_DOSSIERS
+        says = f"nobody can say whether both sides are the same; not compared: {reconciled.not_compared_in_words()}"
+        return _entry(run, cabinet, attempt, UNKNOWN, says, evidence, ErrorClass.HUMAN)
     # Lists that differ are kept, to be looked into later; of lists that do not, their hash is enough.
     evidence["kept"] = {
         kept.value: run.ledger.keep(cabinet.code, kept.value, content, run.clock()) for kept, content in lists.items()
     }
     evidence["remedy"] = what_to_do_about(reconciled)
-    return _entry(run, cabinet, attempt, DRIFT, reconciled.in_words(), evidence, ErrorClass.DATA)
+    return _entry(run, cabinet, attempt, DRIFT, differences_in_words(reconciled), evidence, ErrorClass.DATA)
+
+
+def _same_in_words(reconciled: Reconciliation) -> str:
+    """With what it is said of, and what it is not."""
+    says = f"the same on both sides: {reconciled.of('dossier').source} dossiers"
+    if contacts := reconciled.count("expected"):
+        says += f"; contacts on one side only, as expected: {contacts}"
+    unsaid = reconciled.not_compared_in_words()
+    return f"{says}; not compared: {unsaid}" if unsaid else says
 
 
 def _entry(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,12 @@ from bascule.engine.reconciling import reconcile_all
 from bascule.errors import RemoteUnreachable
 from bascule.facts import GeLists, S4aLists, View
 from bascule.ledger import Entry, EntryKind, Owner, first_broken
-from bascule.model import Cabinet, ErrorClass, Outcome, State, System
+from bascule.model import Cabinet, ErrorClass, Lifecycle, Outcome, State, System
 from bascule.reports import status_of
 from bascule.reports.drift import trend
 from bascule.reports.publishing import publish
 from tests.builders import Stage, cabinets, stage
+from tests.office import office
 
 FIRST, SECOND, THIRD = "C0001", "C0002", "C0003"
 
@@ -32,19 +34,42 @@ FIRST, SECOND, THIRD = "C0001", "C0002", "C0003"
 class Otherwise:
     """A system whose lists say something else than they do."""
 
-    def __init__(self, remote: Remote, **changes: Any) -> None:
+    def __init__(self, remote: Remote, told: Callable[[Observation], Observation]) -> None:
         self._remote = remote
-        self._changes = changes
+        self._told = told
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
-        seen = await self._remote.observe(cabinet, view)
-        if not isinstance(seen, S4aLists):
-            return seen
-        dossiers = tuple(replace(dossier, name=dossier.name.upper()) for dossier in seen.dossiers)
-        return replace(seen, dossiers=dossiers, **self._changes)
+        return self._told(await self._remote.observe(cabinet, view))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._remote, name)
+
+
+class SilentWhileLockedOut:
+    """Client Management, whose lists do not answer directly after the synchronisation."""
+
+    def __init__(self, on: Stage) -> None:
+        self._on = on
+
+    async def observe(self, cabinet: Cabinet, view: View) -> Observation:
+        if view is View.S4A_LISTS and (await self._on.state(cabinet.code))["ge"]["locked_out"]:
+            raise RemoteUnreachable("no answer")
+        return await self._on.remotes[System.S4A].observe(cabinet, view)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._on.remotes[System.S4A], name)
+
+
+def shouting(seen: Observation) -> Observation:
+    if not isinstance(seen, S4aLists):
+        return seen
+    return replace(seen, dossiers=tuple(replace(dossier, name=dossier.name.upper()) for dossier in seen.dossiers))
+
+
+def without(*lists: str) -> Callable[[Observation], Observation]:
+    """As extracts tell it, where not every list could be exported."""
+    empty: dict[str, Any] = dict.fromkeys(lists, ())
+    return lambda seen: replace(seen, unknown=lists, **empty) if isinstance(seen, S4aLists) else seen
 
 
 class Gone:
@@ -54,6 +79,14 @@ class Gone:
 
     async def observe(self, *_: object) -> Observation:
         raise RemoteUnreachable("GE cannot be reached")
+
+
+def telling(
+    on: Stage, system: System, told: Callable[[Observation], Observation]
+) -> Callable[[Cabinet, System], Remote]:
+    """The remotes, of which one tells it otherwise."""
+    remotes: dict[System, Remote] = {**on.remotes, system: Otherwise(on.remotes[system], told)}
+    return lambda _, asked: remotes[asked]
 
 
 async def ge_lists(on: Stage, code: str) -> GeLists:
@@ -140,7 +173,12 @@ async def test_what_arrived_whole_is_counted_in_the_proof_and_contacts_are_told_
             == len((await ge_lists(three, cabinet.code)).dossiers)
         )
         assert told.of("default profile").not_compared == told.of("default group").not_compared == ""
-        assert [one.key for one in told.of("contact").expected] == (["CM00001"] if cabinet.code == SECOND else [])
+        contacts = told.of("contact")
+        ours = {one.id for one in (await ge_lists(three, cabinet.code)).contacts}
+        theirs = {"CM00001"} if cabinet.code == SECOND else set()
+        assert {one.key for one in contacts.expected} == ours | theirs
+        assert contacts.source == len(ours) > 0
+        assert contacts.target == len(theirs)
 
 
 @pytest.mark.parametrize(
@@ -151,13 +189,132 @@ async def test_texts_may_differ_as_far_as_the_settings_say_and_are_listed(
     tmp_path: Path, tolerate: tuple[Tolerated, ...], outcome: Outcome, listed: str
 ) -> None:
     async with stage(tmp_path, cabinets(1)) as on:
-        shouting = {**on.remotes, System.S4A: Otherwise(on.remotes[System.S4A])}
-        conducted = await on.wave(remote=lambda _, system: shouting[system], tolerate=frozenset(tolerate))
+        conducted = await on.wave(remote=telling(on, System.S4A, shouting), tolerate=frozenset(tolerate))
         assert conducted.outcomes == {outcome: 1}
         [entry] = [entry for entry in on.ledger.history(FIRST) if "reconciled" in entry.evidence]
         dossiers = reconciled(entry).of("dossier")
         assert len(getattr(dossiers, listed)) == dossiers.source
         assert all(one.changes[0].now == (one.changes[0].was or "").upper() for one in getattr(dossiers, listed))
+
+
+def under_lock_out(entry: Entry) -> tuple[bool, bool]:
+    """Source, target."""
+    observed = entry.evidence["observed"]
+    return observed["source-lists"]["under_lock_out"], observed["target-lists"]["under_lock_out"]
+
+
+async def test_the_proof_tells_that_both_lists_were_read_under_the_lock_out(three: Stage) -> None:
+    await three.wave()
+    [proof] = three.entries(FIRST, EntryKind.PROOF, "reconcile")
+    assert under_lock_out(proof) == (True, True)
+    assert proof.reason == ""
+
+
+async def test_a_target_that_could_not_be_read_under_the_lock_out_is_told_with_the_time_it_was_read(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, cabinets(1)) as on:
+        remotes: dict[System, Any] = {**on.remotes, System.S4A: SilentWhileLockedOut(on)}
+        conducted = await on.wave(remote=lambda _, system: remotes[system])
+        assert conducted.outcomes == {Outcome.OK: 1}
+        [proof] = on.entries(FIRST, EntryKind.PROOF, "reconcile")
+        [reopened] = on.entries(FIRST, EntryKind.PROOF, "reopen")
+        taken = datetime.fromisoformat(proof.evidence["observed"]["target-lists"]["taken_at"])
+        assert under_lock_out(proof) == (True, False)
+        assert reopened.at <= taken <= proof.at
+        assert proof.reason == (
+            f"not read under the lock-out: the lists of Client Management of {taken:%Y-%m-%d %H:%M} UTC"
+        )
+
+
+async def test_what_differs_in_lists_read_when_users_were_in_says_so_beside_what_to_do(tmp_path: Path) -> None:
+    async with stage(tmp_path, cabinets(1), {"fault": "partial-transfer", "cabinets": [FIRST], "dossiers": 2}) as on:
+        remotes: dict[System, Any] = {**on.remotes, System.S4A: SilentWhileLockedOut(on)}
+        assert (await on.wave(remote=lambda _, system: remotes[system])).outcomes == {Outcome.PARTIAL: 1}
+        [verdict] = on.entries(FIRST, EntryKind.VERDICT, "reconcile")
+        assert under_lock_out(verdict) == (True, False)
+        assert "not read under the lock-out: the lists of Client Management of " in verdict.evidence["remedy"]
+
+
+async def test_a_source_that_was_exported_before_the_lock_out_was_not_read_under_it(tmp_path: Path) -> None:
+    def earlier(seen: Observation) -> Observation:
+        return replace(seen, taken_at=seen.taken_at - timedelta(hours=2)) if isinstance(seen, GeLists) else seen
+
+    async with stage(tmp_path, cabinets(1)) as on:
+        assert (await on.wave(remote=telling(on, System.GE, earlier))).outcomes == {Outcome.OK: 1}
+        [proof] = on.entries(FIRST, EntryKind.PROOF, "reconcile")
+        assert under_lock_out(proof) == (False, True)
+
+
+async def test_lists_that_were_read_after_people_let_the_users_in_were_not_read_under_the_lock_out(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, cabinets(1)) as at:
+        for _ in range(8):
+            await at.wave()
+            await at.work_through()
+        [proof] = at.on.entries(FIRST, EntryKind.PROOF, "reconcile")
+        assert under_lock_out(proof) == (False, False)
+        assert proof.reason.startswith("not read under the lock-out: the lists of GE of ")
+
+
+# What was not compared
+
+
+async def test_a_cabinet_whose_dossiers_nobody_can_list_waits_for_the_list_and_is_compared_by_it(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, cabinets(1)) as on:
+        silent = without("groups", "dossiers", "collaborateurs", "rights")
+        conducted = await on.wave(remote=telling(on, System.S4A, silent))
+        [standing] = conducted.standings.values()
+        assert (standing.lifecycle, standing.outcome, standing.step) == (Lifecycle.WAITING, Outcome.NONE, "reconcile")
+        assert standing.reason == "the dossiers were not compared: no list of Client Management tells them"
+        assert standing.remedy == "export the dossiers of Client Management, then re-run"
+        assert on.entries(FIRST, EntryKind.PROOF, "reconcile") == []
+
+        assert (await on.wave()).outcomes == {Outcome.OK: 1}
+        [proof] = on.entries(FIRST, EntryKind.PROOF, "reconcile")
+        assert reconciled(proof).of("dossier").target > 0
+        assert under_lock_out(proof) == (True, False), "the list that came later"
+
+
+async def test_the_same_as_far_as_it_was_compared_names_what_was_not(three: Stage) -> None:
+    rights_unknown = telling(three, System.S4A, without("groups", "rights"))
+    assert (await ran(three, remote=rights_unknown)).outcomes == {Outcome.OK_WITH_RESERVATIONS: 3}
+    found = three.entries(FIRST, EntryKind.FINDING, "reconcile")
+    assert [entry.reason for entry in found] == [
+        f"{what} were not compared: no list of Client Management tells them" for what in ("groups", "rights")
+    ]
+
+    entry = (await reconcile(three, remote=rights_unknown))[FIRST]
+
+    assert entry.state is State.DONE
+    assert entry.reason.endswith("; not compared: groups, rights (no list of Client Management tells them)")
+
+
+async def test_nothing_is_the_same_where_nothing_was_compared(three: Stage) -> None:
+    await ran(three)
+    silent = telling(three, System.S4A, without("groups", "dossiers", "collaborateurs", "rights", "contacts"))
+
+    entry = (await reconcile(three, remote=silent))[FIRST]
+
+    assert (entry.state, entry.error_class) == (State.UNKNOWN, ErrorClass.HUMAN)
+    assert "the same on both sides" not in entry.reason
+    assert "not compared: groups, dossiers, collaborateurs, rights, contacts (no list" in entry.reason
+    assert entry.evidence["remedy"] == "export the dossiers of Client Management, then: bascule reconcile"
+    assert len(three.entries(FIRST, EntryKind.RECONCILED)) == 1, "another look would see no more"
+
+
+async def test_what_differs_is_told_beside_what_was_not_compared(three: Stage) -> None:
+    await three.faults({"fault": "partial-transfer", "cabinets": [FIRST], "dossiers": 1})
+    await ran(three)
+
+    entry = (await reconcile(three, remote=telling(three, System.S4A, without("rights"))))[FIRST]
+
+    assert entry.state is State.FAILED
+    assert entry.reason.startswith("1 dossier missing: ")
+    assert entry.reason.endswith("; not compared: rights (no list of Client Management tells them)")
 
 
 # At any time after
@@ -173,7 +330,7 @@ async def test_what_is_still_the_same_is_recorded_and_nothing_else_is(three: Sta
         assert (entry.kind, entry.state, entry.who, entry.fence) == (EntryKind.RECONCILED, State.DONE, "ops", 0)
         assert entry.reason.startswith("the same on both sides: ")
         assert entry.evidence["because"] == "a week after"
-        assert set(entry.evidence["lists"]) == {"source-lists", "target-lists"}
+        assert set(entry.evidence["lists"]) == set(entry.evidence["taken_at"]) == {"source-lists", "target-lists"}
         assert three.ledger.history(code)[-1] == entry
         assert first_broken(three.ledger.history(code)) is None
     assert status_of(three.ledger, "pilot") == before

@@ -250,6 +250,14 @@ def test_contacts_that_did_not_arrive_are_named_as_expected_and_are_no_differenc
     assert [str(one) for one in contacts.expected] == ["1 (name: Anne -> none)", "2 (name: Paul -> none)"]
 
 
+def test_of_thousands_of_contacts_some_are_named_and_all_are_counted() -> None:
+    source = ge(contacts=tuple(contact(f"Contact {n}", id=f"{n:04}") for n in range(1_000)))
+
+    contacts = compare(source, s4a(source, contacts=())).of("contact")
+
+    assert (len(contacts.expected), contacts.more, contacts.count("expected")) == (200, {"expected": 800}, 1_000)
+
+
 def test_contacts_that_client_management_does_not_tell_are_not_compared() -> None:
     told = compare(ge(), s4a(ge(), contacts=(), unknown=("contacts",))).of("contact")
 
