@@ -62,7 +62,7 @@ def stop(wave: Wave = None, by: By = None, because: Because = "", environment: E
 
 
 def _tell(word: str, wave: str | None, by: str | None, because: str, environment: str | None) -> None:
-    from bascule.engine.commanding import command, running
+    from bascule.engine.commanding import command
     from bascule.errors import BasculeError
     from bascule.reports.status import known_wave
     from bascule.waves.governor import Word
@@ -76,7 +76,7 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
     by = speaker(by or current_user(), settings) if by or (because and word == "resume") else current_user()
     say_where(settings)
     with open_ledger(settings, makes_one=False) as ledger:
-        at_work = {name: runs for name in ledger.waves() if (runs := running(ledger, name, datetime.now(UTC)))}
+        at_work = {name: runs for name in ledger.waves() if (runs := ledger.running(name, datetime.now(UTC)))}
         if wave is None and len(at_work) == 1:
             (wave,) = at_work
         if wave is None:

@@ -41,7 +41,6 @@ def watch(
     from rich.console import Console
     from rich.live import Live
 
-    from bascule.engine.commanding import running
     from bascule.reports import status_of
     from config.settings import read_settings
     from config.wiring import open_ledger
@@ -61,7 +60,7 @@ def watch(
             return
         try:
             with Live(look(), console=out, auto_refresh=False, screen=False) as live:
-                while running(ledger, wave, datetime.now(UTC)):
+                while ledger.running(wave, datetime.now(UTC)):
                     time.sleep(every)
                     live.update(look(), refresh=True)
                 live.update(look(), refresh=True)

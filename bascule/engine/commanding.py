@@ -24,14 +24,6 @@ class Answered:
     says: str
 
 
-def running(ledger: Ledger, wave: str, now: datetime) -> tuple[str, ...]:
-    """Runs of a wave that have not ended and still give signs of life. One that died unseen counts for a minute more."""
-    entries = ledger.of_wave(wave, (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED))
-    ended = {entry.run for entry in entries if entry.kind is EntryKind.RUN_ENDED}
-    live = ledger.live_runs(now) - ended
-    return tuple(entry.run for entry in entries if entry.kind is EntryKind.RUN_BEGAN and entry.run in live)
-
-
 async def command(
     ledger: Ledger,
     *,

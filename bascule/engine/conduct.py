@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bascule.engine.commanding import running
 from bascule.engine.decisions import Standing, proven, standing_in
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate
@@ -258,7 +257,7 @@ class _Conductor:
         if self._run.id not in await asyncio.to_thread(ledger.live_runs, now):
             # Its sign of life was missed for a while, or nobody has begun it: it is alive.
             await ledger.sign_on(self._run.id, self._run.owner, now)
-        self._lanes = max(1, len(await asyncio.to_thread(running, ledger, self._run.wave, now)))
+        self._lanes = max(1, len(await asyncio.to_thread(ledger.running, self._run.wave, now)))
         if self._elsewhere:
             at_work = await asyncio.to_thread(ledger.at_work, now)
             self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}

@@ -1,6 +1,6 @@
 """What was done, to whom, when and with what outcome. Append-only; the only room that knows SQL."""
 
-from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind, first_broken
+from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind, first_broken, going_on
 from bascule.ledger.findings import standing_findings
 from bascule.ledger.leases import HEARTBEAT_SECONDS, LEASE_SECONDS
 from bascule.ledger.ledger import Ledger, StoredInventory
@@ -23,6 +23,7 @@ __all__ = [
     "Owner",
     "StoredInventory",
     "first_broken",
+    "going_on",
     "is_provably_dead",
     "orders_of",
     "standing_findings",

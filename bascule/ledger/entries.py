@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -138,3 +138,13 @@ def first_broken(entries: Iterable[Entry]) -> Entry | None:
             return entry
         previous = entry.hash
     return None
+
+
+def going_on(entries: Sequence[Entry], live: Collection[str]) -> tuple[str, ...]:
+    """Of the runs whose beginning these entries tell, those whose end they do not, and that are among the live ones."""
+    ended = {entry.run for entry in entries if entry.kind is EntryKind.RUN_ENDED}
+    return tuple(
+        entry.run
+        for entry in entries
+        if entry.kind is EntryKind.RUN_BEGAN and entry.run in live and entry.run not in ended
+    )

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, Select, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
 from bascule.ledger import leases, lock_outs, tables
-from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind
+from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind, going_on
 from bascule.ledger.lock_outs import LockOut
 from bascule.ledger.owners import Owner
 from bascule.ledger.rows import entry_of
@@ -307,6 +307,10 @@ class Ledger:
     def live_runs(self, now: datetime) -> frozenset[str]:
         """Runs that have given a sign of life of late, ended or not."""
         return self._ask(partial(leases.runs, now=now))
+
+    def running(self, wave: str, now: datetime) -> tuple[str, ...]:
+        """Runs of a wave that have not ended and still give signs of life. One that died unseen counts for a minute more."""
+        return going_on(self.of_wave(wave, (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED)), self.live_runs(now))
 
     def owing_a_reopen(self) -> tuple[str, ...]:
         """Cabinets whose last lock-out intent no reopen proof follows."""

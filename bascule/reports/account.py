@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
-from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, orders_of, standing_findings
+from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, going_on, orders_of, standing_findings
 from bascule.model import Outcome
 from bascule.reports.comparison import comparison
 from bascule.reports.frames import (
@@ -184,7 +184,11 @@ def account_of(
     chain = ledger.history(f"@{wave}")
     runs = _runs(chain)
     held = {out.cabinet: out.since for out in ledger.lock_outs(now)}
-    status = status_in(wave, replace(reading.seen(), held=held, chain=chain), sizes)
+    status = status_in(
+        wave,
+        replace(reading.seen(), held=held, chain=chain, at_work_on_wave=going_on(chain, ledger.live_runs(now))),
+        sizes,
+    )
     cabinets = cabinets_frame(status)
     told = told_frame(reading.told)
     findings = pd.DataFrame(reading.findings, columns=FINDING_COLUMNS)

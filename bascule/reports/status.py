@@ -11,7 +11,7 @@ from statistics import quantiles
 from typing import Any
 
 from bascule.errors import STILL_RUNNING, BasculeError
-from bascule.ledger import Desk, Entry, EntryKind, Ledger
+from bascule.ledger import Desk, Entry, EntryKind, Ledger, going_on
 from bascule.model import ARRIVED, Lifecycle, Outcome, grade
 from bascule.procedure import LOCK_OUT, REOPEN
 from bascule.reports.halted import why_it_halts
@@ -106,6 +106,8 @@ class Seen:
     """By code: since when the ledger holds a lock-out that nobody has let go."""
     chain: Sequence[Entry] = ()
     """The wave's own entries, of CHAIN_KINDS at least."""
+    at_work_on_wave: Collection[str] = ()
+    """Runs of the wave that go on; told only where some cabinet has not begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +166,8 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
     under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
     unsettled = any(entry.kind is not EntryKind.PLANNED and is_unsettled(entry) for entry in last.values())
+    chain = ledger.histories([f"@{wave}"], CHAIN_KINDS)[f"@{wave}"]
+    has_more_to_begin = any(entry.kind is EntryKind.PLANNED for entry in last.values())
     seen = Seen(
         now=now,
         runs=runs,
@@ -174,7 +178,8 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         begun={code: step for code, told in under_way.items() if (step := last_begun(told))},
         door=_by_code(ledger.of_wave(wave, DOOR_KINDS, steps=DOOR)) if unsettled else {},
         held={out.cabinet: out.since for out in ledger.lock_outs(now)},
-        chain=ledger.histories([f"@{wave}"], CHAIN_KINDS)[f"@{wave}"],
+        chain=chain,
+        at_work_on_wave=going_on(chain, ledger.live_runs(now)) if has_more_to_begin else (),
     )
     return status_in(wave, seen, sizes or Sizes())
 
@@ -296,6 +301,8 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         lifecycle, outcome, reason = Lifecycle.ENDED, Outcome.EXCLUDED, planned.reason
     nothing_to_do = outcome in (Outcome.OK, Outcome.EXCLUDED)
     in_general = NEXT_ACTION.get(outcome) or NEXT_ACTION.get(lifecycle) or ""
+    if lifecycle is Lifecycle.PLANNED and seen.at_work_on_wave:
+        in_general = "wait: the wave is running, and begins it in its turn"
     next_action = last.evidence.get("remedy") or in_general.format(wave=shlex.quote(planned.wave)) or None
     cabinet = CabinetStatus(
         code=code,

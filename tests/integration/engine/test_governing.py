@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bascule.engine import Conducted, Standing, conduct, migrate
-from bascule.engine.commanding import Answered, command, running
+from bascule.engine.commanding import Answered, command
 from bascule.engine.conduct import planned
 from bascule.engine.opening import begin, end
 from bascule.engine.run import Run
@@ -199,12 +199,12 @@ async def test_which_runs_are_at_work_is_known_also_after_one_died(twelve: Stage
     here = this_process()
     dead = Owner(id="x", host=here.host, boot=here.boot, pid=here.pid, process_started=1)
     await begin(twelve.run(owner=dead), twelve.cabinets, {})
-    assert running(twelve.ledger, "pilot", twelve.time.now()) == ()
+    assert twelve.ledger.running("pilot", twelve.time.now()) == ()
     run = twelve.run()
     await begin(run, twelve.cabinets, {})
-    assert running(twelve.ledger, "pilot", twelve.time.now()) == (run.id,)
+    assert twelve.ledger.running("pilot", twelve.time.now()) == (run.id,)
     await end(run, Conducted())
-    assert running(twelve.ledger, "pilot", twelve.time.now()) == ()
+    assert twelve.ledger.running("pilot", twelve.time.now()) == ()
 
 
 async def test_a_run_that_died_unseen_on_another_machine_takes_no_share_of_the_slots(twelve: Stage) -> None:
@@ -212,7 +212,7 @@ async def test_a_run_that_died_unseen_on_another_machine_takes_no_share_of_the_s
     for number in range(3):
         elsewhere = Owner(id=f"x{number}", host=f"worker-{number}", boot="b", pid=1, process_started=1)
         await begin(twelve.run(owner=elsewhere, clock=lambda: last_year), twelve.cabinets, {})
-    assert running(twelve.ledger, "pilot", twelve.time.now()) == ()
+    assert twelve.ledger.running("pilot", twelve.time.now()) == ()
     in_flight, most = 0, 0
 
     async def watched(run: Run, cabinet: Cabinet) -> Standing:
@@ -234,11 +234,11 @@ async def test_a_run_that_is_not_seen_for_a_while_and_comes_back_counts_again(tw
     run = twelve.run()
     await begin(run, twelve.cabinets, {})
     await twelve.ledger.sign_on(run.id, run.owner, datetime.now(UTC) - timedelta(minutes=5))
-    assert running(twelve.ledger, "pilot", twelve.time.now()) == ()
+    assert twelve.ledger.running("pilot", twelve.time.now()) == ()
     seen: list[tuple[str, ...]] = []
 
     async def watched(run: Run, cabinet: Cabinet) -> Standing:
-        seen.append(running(run.ledger, "pilot", twelve.time.now()))
+        seen.append(run.ledger.running("pilot", twelve.time.now()))
         return await migrate(run, cabinet)
 
     await conduct(run, twelve.cabinets, rules=rules(twelve, 2), migrate=watched)

@@ -19,7 +19,7 @@ import pytest
 from bascule.connectors.http import HttpRemote
 from bascule.connectors.openapi import served_as
 from bascule.engine import Conducted, Standing, conduct, migrate
-from bascule.engine.commanding import command, running
+from bascule.engine.commanding import command
 from bascule.engine.conduct import planned
 from bascule.engine.foresee import foresee_all
 from bascule.engine.opening import begin, end
@@ -194,7 +194,7 @@ async def test_a_wave_that_was_stopped_does_not_come_back_to_life_and_nothing_of
     assert await six.journal() == journal
     assert six.ledger.heads([cabinet.code for cabinet in six.cabinets]) == told
     now = six.time.now()
-    assert (running(six.ledger, "pilot", now), six.ledger.at_work(now)) == ((), frozenset())
+    assert (six.ledger.running("pilot", now), six.ledger.at_work(now)) == ((), frozenset())
 
 
 class Bug(Exception):
@@ -221,7 +221,7 @@ async def test_when_a_run_has_ended_no_cabinet_that_failed_is_still_said_to_be_a
     assert failed.next_action
     assert status.grade is failed.outcome
     assert exit_of(conducted) is (Exit.DEFECT if conducted.defects else Exit.NOT_OK)
-    assert running(six.ledger, "pilot", six.time.now()) == ()
+    assert six.ledger.running("pilot", six.time.now()) == ()
     [run_ended] = six.ledger.of_wave("pilot", [EntryKind.RUN_ENDED])
     assert run_ended.evidence["outcomes"] == {"ok": 5, failed.outcome.value: 1}
 

@@ -265,6 +265,14 @@ def test_the_command_of_a_partial_cabinet_can_be_typed_as_it_stands(ledger: Ledg
     assert cabinet.next_action == "see what differs, then: bascule rerun --wave 'first night' --only partial"
 
 
+def test_who_has_not_begun_is_told_to_wait_while_a_run_is_at_work(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"))
+    assert status_of(ledger, "pilot").cabinets[0].next_action == "run the wave"
+    asyncio.run(ledger.sign_on("R1", this_process(), datetime.now(UTC)))
+    waits = "wait: the wave is running, and begins it in its turn"
+    assert status_of(ledger, "pilot").cabinets[0].next_action == waits
+
+
 def test_where_users_are_back_nobody_is_told_to_be_locked_out(ledger: Ledger) -> None:
     out = [*began("C0001"), *proved("C0001", "lock-out"), *proved("C0001", "reopen"), *ended("C0001", Outcome.FAILED)]
     write(ledger, planned("C0001"), out)
