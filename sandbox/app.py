@@ -122,7 +122,7 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         key = request.query_params.get("key")
         if not key:
             return answers.error("invalid", "Which key? Ask for operations?key=…")
-        return sandbox.operations(cabinet, system, key)
+        return sandbox.operations(cabinet, system, key, request.headers.get("bascule-fence"))
 
     def written(verb: Verb) -> Respond:
         async def respond(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:

@@ -303,8 +303,11 @@ class Sandbox:
 
         return self._read(cabinet, system, body)
 
-    def operations(self, cabinet: Cabinet, system: System, key: str) -> Answer:
+    def operations(self, cabinet: Cabinet, system: System, key: str, fence: str | None = None) -> Answer:
         def body(now: float) -> bytes:
+            if fence is not None and fence.isdecimal() and int(fence) > cabinet.standing.fence:
+                cabinet.standing.fence = int(fence)
+                self._keep(cabinet)
             found = tuple(
                 _said_of(write, now)
                 for write in cabinet.writes

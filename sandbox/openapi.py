@@ -46,7 +46,9 @@ def answers_with_many(model: type) -> dict[str, Any]:
 
 
 def finds_by_key(model: type) -> dict[str, Any]:
-    return answers_with(model) | {"parameters": [_parameter("key", "query", "string", "The intent's key.")]}
+    key = _parameter("key", "query", "string", "The intent's key.")
+    fence = _parameter("Bascule-Fence", "header", "integer", "From now on, lower than this one is refused.")
+    return answers_with(model) | {"parameters": [key, fence | {"required": False}]}
 
 
 def writes(verb: Verb) -> dict[str, Any]:

@@ -77,7 +77,8 @@ class Remote(Protocol):
     1. `observe` changes nothing and answers for this cabinet only, with what is true at the time of the call.
     2. `act` sends the order at most once. It returns what the remote answered, or raises an error of
        `bascule.errors` that says whether the order may have had an effect.
-    3. `find` returns every operation the remote received under this key, also those whose answer was lost.
+    3. `find` returns every operation the remote received under this key, also those whose answer was lost. From then on
+       what comes under a lower fencing number is refused: "never received" stays true.
     4. A word that the contract does not know is an error, never a success.
     5. Where a person is asked, `act` returns at once with an operation that is *awaited*, and one key asks once.
     """
@@ -98,7 +99,7 @@ class Remote(Protocol):
 
     async def operation(self, cabinet: Cabinet, operation_id: str) -> Operation: ...
 
-    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]: ...
+    async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]: ...
 
 
 @dataclass(frozen=True, slots=True)

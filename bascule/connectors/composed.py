@@ -54,9 +54,9 @@ class ComposedRemote:
                 raise
             return await self.acts.operation(cabinet, operation_id)
 
-    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]:
-        asked = await self.people.find(cabinet, key)
-        return asked if asked or self.acts is self.people else await self.acts.find(cabinet, key)
+    async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]:
+        asked = await self.people.find(cabinet, key, fence=fence)
+        return asked if asked or self.acts is self.people else await self.acts.find(cabinet, key, fence=fence)
 
     async def _filled_at(self, cabinet: Cabinet) -> datetime | None:
         """When lists were exported that hold dossiers. Raises what keeps them from being read: somebody has to export them."""

@@ -103,11 +103,13 @@ The answer is an *operation*: 200 when it is over, 202 when it goes on.
 | `not-begun` | **proven undone**: nothing was changed, or everything was put back. Bascule may ask again |
 | `interrupted` | it began and stopped midway. A person finds out how much was done |
 
-**Find by key.** `GET /cabinets/{{code}}/operations?key=K` lists *every* operation received under K, **from the moment the
+**Find by key.** `GET /cabinets/{{code}}/operations?key=K`, with the header `Bascule-Fence`, lists *every* operation received under K, **from the moment the
 request was received**: before it commits, when its answer was lost, when its commit is late. This is what lets Bascule tell
 *lost on the way in* (no operation: it may ask again) from *lost on the way out* (an operation: it may not). So write the
-operation down durably before acting, as `accepted`, and never list none for a key whose request may still commit. Keep
-operations for at least 90 days.
+operation down durably before acting, as `accepted`, and never list none for a key whose request may still commit. Whoever
+asks has taken the cabinet over, perhaps from a process that still lives: keep its number, as for a write, before you
+answer, so that what that process sends later is refused. A lower one is answered, and changes nothing. Keep operations for at
+least 90 days.
 
 **Late commits.** Bascule stops waiting after a time of its own; the request may still commit. It then reads back, and asks
 again only when an operation found under the key is `not-begun`, or none was ever received. If an agent gives a request up,

@@ -150,6 +150,14 @@ PARAMETERS: Json = {
     },
 }
 
+FENCE_OF_READER: Json = {
+    "name": "Bascule-Fence",
+    "in": "header",
+    "required": False,
+    "description": "The fencing number of the lease under which it is asked: from the answer on, writes under a lower one are `stale-fence`.",
+    "schema": {"type": "integer", "minimum": 0},
+}
+
 
 def _path_of(view: View) -> str:
     return "/cabinets/{code}/lists" if view in (View.GE_LISTS, View.S4A_LISTS) else "/cabinets/{code}"
@@ -230,7 +238,7 @@ def _find() -> Json:
             "Every operation received under this key, from the moment the request was received: "
             "also if its answer was lost, or its commit is late."
         ),
-        "parameters": [_parameter("code"), key],
+        "parameters": [_parameter("code"), key, FENCE_OF_READER],
         "responses": {"200": _answer("None if the key was never seen.", Operations), **_refusals(ANY_CALL)},
     }
 

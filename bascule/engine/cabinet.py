@@ -262,10 +262,14 @@ class CabinetRun:
                 step.keeps_before.value: self._keep(step.keeps_before, facts.read[step.keeps_before.view])
             }
         # The lease outlives the request, and the moment after it in which its answer is read back.
-        self.run.ledger.outlive(
-            self.cabinet.code, self.fence, now + timedelta(seconds=timeout + self.run.pace.settle + 10)
-        )
+        ours_until = now + timedelta(seconds=timeout + self.run.pace.settle + 10)
+        self.run.ledger.outlive(self.cabinet.code, self.fence, ours_until)
         await self._record(self._entry(step, EntryKind.INTENT, verb=act.verb, key=order.key, evidence=evidence))
+        if self.run.clock() >= ours_until - timedelta(seconds=timeout):
+            # Stalled since: others may have looked, and found nothing sent.
+            raise LeaseLost(
+                f"{self.cabinet.code}: this process was stalled for too long; it does not send {act.verb} any more"
+            )
         remote = self.run.remote(self.cabinet, act.system)
         try:
             operation = await remote.act(self.cabinet, order)
@@ -296,12 +300,12 @@ class CabinetRun:
         if act.operation is not None:
             await self._follow(step, act.verb, act.key, await remote.operation(self.cabinet, act.operation))
             return
-        found = await remote.find(self.cabinet, act.key)
+        found = await remote.find(self.cabinet, act.key, fence=self.fence)
         if not found and act.silent_since is not None:
             # The request may still be on its way: only a later "never received" is to be believed.
             silent_for = (self.run.clock() - act.silent_since).total_seconds()
             await self.run.sleep(max(0.0, self.run.pace.settle - silent_for))
-            found = await remote.find(self.cabinet, act.key)
+            found = await remote.find(self.cabinet, act.key, fence=self.fence)
         if found:
             await self._follow(step, act.verb, act.key, found[-1])
         else:

@@ -182,6 +182,14 @@ async def test_3_a_key_that_was_never_received_finds_nothing(stage: Stage) -> No
     assert await stage.remotes[System.GE].find(other, order.key) == ()
 
 
+async def test_3_what_was_not_received_when_it_was_asked_for_is_refused_when_it_comes(stage: Stage) -> None:
+    late = stage.order("restart")
+    assert await stage.remotes[System.GE].find(ours, late.key, fence=late.fence + 1) == ()
+    with pytest.raises(RemoteRefuses) as caught:
+        await stage.remotes[System.GE].act(ours, late)
+    assert caught.value.code == "stale-fence"
+
+
 async def test_3_one_key_sent_twice_finds_everything_that_was_received(stage: Stage) -> None:
     order = stage.order("backup")
     first = await stage.remotes[System.GE].act(ours, order)

@@ -119,7 +119,7 @@ class ExtractsRemote:
             error_class=ErrorClass.UNKNOWN,
         )
 
-    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]:
+    async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]:
         return ()
 
     def _folder(self, cabinet: Cabinet) -> Path:

@@ -159,12 +159,13 @@ class HttpRemote:
             raise self._stranger(call, "another operation")
         return self._known(operation, call)
 
-    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]:
+    async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]:
         call = Call(
             kind="find",
             what="find the operation",
             method="GET",
             path=f"{_path(cabinet, 'operations')}?{urlencode({'key': key})}",
+            headers={"Bascule-Fence": str(fence)},
         )
         found = (await self._ask(call, Operations, within=self._timeouts.answer)).operations
         if any(operation.key != key for operation in found):

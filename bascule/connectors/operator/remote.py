@@ -129,7 +129,7 @@ class OperatorRemote:
             error_class=ErrorClass.UNKNOWN,
         )
 
-    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]:
+    async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]:
         known = await self._orders.of(cabinet.code)
         return tuple(self._as_operation(one, one.verbs[0], key) for one in known if one.key == key)
 

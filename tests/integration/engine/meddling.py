@@ -61,5 +61,5 @@ class _Meddled:
     async def operation(self, cabinet: Cabinet, operation_id: str) -> Operation:
         return await self._meddling.call("operation", lambda: self._remote.operation(cabinet, operation_id))
 
-    async def find(self, cabinet: Cabinet, key: str) -> tuple[Operation, ...]:
-        return await self._meddling.call("find", lambda: self._remote.find(cabinet, key))
+    async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]:
+        return await self._meddling.call("find", lambda: self._remote.find(cabinet, key, fence=fence))
