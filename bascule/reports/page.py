@@ -5,16 +5,16 @@ What must be known at once is plain HTML; the grid is drawn by the page's script
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bascule.checks.findings import Level
-from bascule.checks.reconciliation import KINDS, LISTED
+from bascule.checks.reconciliation import KINDS, LISTED, Listed
 from bascule.model import Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports.account import Account
@@ -22,9 +22,12 @@ from bascule.reports.charts import charts_of
 from bascule.reports.frames import UNDER_WAY
 from bascule.reports.language import Language, language_named
 from bascule.reports.self_contained import asset, in_script, policy, shown, templates
+from bascule.reports.sparing import A_LIST, some_of_each
 from bascule.reports.status import CabinetStatus, locked_out_in_words, needing_somebody, word_of
 from bascule.reports.summary import rerun_command
 from bascule.reports.times import SPENT
+from bascule.reports.visible import visible
+from bascule.reports.workbook import DIFFERENCES
 
 SHOWN = 200
 """Rows of a table at most: what nobody reads to the end. The workbook and the CSV files hold them all."""
@@ -32,6 +35,10 @@ FIRST = 20
 """Of those that need somebody, as many as one sees without asking."""
 NAMED = 500
 """Things named of one list at most."""
+NAMED_BYTES = 750_000
+"""What all that is named may take of the page; twice that, where texts were tolerated too."""
+LONGEST = 600
+"""Characters of a text that are shown: what a system said may be longer. The workbook has all of it."""
 AT_WORK = "underway"
 """A step that a run is at now. The ledger has no state for it: it is pending, and under way."""
 STATES = (*State, AT_WORK)
@@ -43,6 +50,7 @@ def html_page(account: Account, language: str) -> bytes:
     """In UTF-8. The same account and language are the same bytes."""
     said = language_named(language)
     style, script = asset("report.css"), asset("report.js")
+    apart = _apart(account)
     page = (
         templates()
         .get_template("report.html.j2")
@@ -65,9 +73,13 @@ def html_page(account: Account, language: str) -> bytes:
             first=FIRST,
             shown=SHOWN,
             listed=LISTED,
+            brief=lambda text: _brief(text, said),
             by_kind=_by_kind(account),
-            not_the_same=_not_the_same(account),
-            differences=_named(account.differences),
+            not_the_same=[one for one in apart if not one["live"]],
+            drift=[one for one in apart if one["live"]],
+            differences=_named(account, KINDS),
+            tolerated=_named(account, ("tolerated",)),
+            all_named_in="report.xlsx" if len(account.differences) <= DIFFERENCES else "report.json",
             chains="\n".join(f"{row.chain} {row.seq} {row.hash}" for row in account.audit.itertuples()),
         )
     )
@@ -85,7 +97,8 @@ def grid_of(account: Account, language: Language) -> dict[str, Any]:
     for column in ("started_at", "ended_at", "since"):
         cabinets[column] = pd.to_datetime(cabinets[column], utc=True)
     records = [
-        {name: kept for name, value in row.items() if (kept := _compact(value)) is not None} | {"steps": of_one}
+        {name: kept for name, value in row.items() if (kept := _compact(value, language)) is not None}
+        | {"steps": of_one}
         for row, of_one in zip(cabinets.to_dict("records"), steps, strict=True)
     ]
     words = {key: word for key, word in language.words.items() if key.partition(".")[0] in OF_THE_SCRIPT}
@@ -97,7 +110,7 @@ def grid_of(account: Account, language: Language) -> dict[str, Any]:
         "spent": list(SPENT),
         "kinds": list(KINDS),
         "words": words,
-        "texts": [shown(text) for text in texts],
+        "texts": [shown(_brief(text, language)) for text in texts],
         "cabinets": records,
     }
 
@@ -136,15 +149,19 @@ def _short(step: tuple[Any, ...]) -> Any:
     return 0 if values == [0, 0] else values
 
 
-def _compact(value: Any) -> Any:
+def _compact(value: Any, language: Language) -> Any:
     """None for what is left out."""
     if isinstance(value, str):
-        return shown(value)
+        return shown(_brief(value, language))
     if value is None or value is pd.NaT or value != value:  # noqa: PLR0124  # what is not a number is not itself
         return None
     if isinstance(value, datetime):
         return int(value.timestamp())
     return round(value, 1) if isinstance(value, float) else value
+
+
+def _brief(text: str | None, language: Language) -> str | None:
+    return f"{text[:LONGEST]} {language.word('page.cut')}" if text and len(text) > LONGEST else text
 
 
 def _gravest_first(findings: pd.DataFrame) -> list[dict[str, Any]]:
@@ -159,19 +176,37 @@ def _by_kind(account: Account) -> list[dict[str, Any]]:
     return _rows(counted.reset_index())
 
 
-def _not_the_same(account: Account) -> list[dict[str, Any]]:
-    told = account.reconciled.groupby("code")[list(KINDS)].sum()
-    differ = told[told.sum(axis=1) > 0].reset_index()
-    reasons = account.cabinets[["code", "reason"]]
-    return _rows(differ.merge(reasons, on="code"))
+def _apart(account: Account) -> list[dict[str, Any]]:
+    """The cabinets whose last comparison found the two sides not the same; `live`: of lists read later, which is drift."""
+    by_code = account.reconciled.groupby("code")
+    told = by_code[list(KINDS)].sum().join(by_code[["live", "at"]].first())
+    differ = told[told[list(KINDS)].sum(axis=1) > 0].reset_index()
+    return _rows(differ.merge(account.cabinets[["code", "outcome", "reason"]], on="code"))
 
 
-def _named(differences: pd.DataFrame) -> list[dict[str, Any]]:
-    """What exactly differs: a row for each cabinet, kind of thing and kind of difference, with NAMED of its keys at most."""
-    told = differences["key"] + (" (" + differences["detail"] + ")").where(differences["detail"] != "", "")
-    grouped = told.groupby([differences[name] for name in ("code", "what", "kind")], sort=False)
-    some = grouped.agg(lambda keys: ", ".join(keys.head(NAMED))).rename("which").reset_index()
-    return _rows(some.assign(left_out=(grouped.size() - NAMED).clip(lower=0).to_list()))
+def _named(account: Account, kinds: Sequence[Listed]) -> list[dict[str, Any]]:
+    """What exactly differs: a row for each cabinet, kind of thing and kind of difference.
+
+    `which`: as many of the first SHOWN rows as NAMED and NAMED_BYTES let be named; `left_out`: of those that the ledger
+    names, how many are not; `unlisted`: how many more the ledger counted. `live`: as in `_apart`.
+    """
+    differences = account.differences[account.differences["kind"].isin(kinds)]
+    lists = differences.groupby(A_LIST, sort=False)
+    some = differences[(lists.ngroup() < SHOWN) & (lists.cumcount() < NAMED)]
+    told = some["key"] + (" (" + some["detail"] + ")").where(some["detail"] != "", "")
+    takes = told.map(lambda text: len(escape(visible(text)).encode()) + len(", "))
+    named = some_of_each(some.assign(told=told), NAMED_BYTES, takes).groupby(A_LIST, sort=False)["told"]
+    rows = lists.size().rename("listed").reset_index()
+    rows = rows.merge(named.agg(which=", ".join, named="size").reset_index(), how="left", on=A_LIST)
+    rows = rows.merge(_counted(account, kinds), how="left", on=A_LIST)
+    rows["left_out"] = rows["listed"] - rows["named"].fillna(0).astype("int64")
+    rows["unlisted"] = (rows["counted"].fillna(0).astype("int64") - rows["listed"]).clip(lower=0)
+    return _rows(rows)
+
+
+def _counted(account: Account, kinds: Sequence[Listed]) -> pd.DataFrame:
+    """A_LIST, live, counted."""
+    return account.reconciled.melt(["code", "what", "live"], list(kinds), var_name="kind", value_name="counted")
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -17,8 +17,10 @@ from xlsxwriter.worksheet import Worksheet
 from bascule.checks.reconciliation import KINDS
 from bascule.reports.account import Account
 from bascule.reports.language import Language
+from bascule.reports.sparing import some_of_each
 from bascule.reports.status import locked_out_in_words
 from bascule.reports.times import SPENT
+from bascule.reports.visible import visible
 
 Kind = Literal["text", "number", "instant", "duration"]
 CellValue = str | float | None
@@ -40,9 +42,11 @@ OPTIONS = {
 }
 MOST_ROWS = 1_048_575
 """What a tab holds below its header."""
+DIFFERENCES = 100_000
+"""Differences that are named: of so many, nobody looks for one in a tab, and each ten thousand take a second. report.json has all."""
 LONGEST = 32_767
 """UTF-16 units that Excel takes in one cell."""
-FORBIDDEN = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+FORBIDDEN = re.compile("[^\\t\\n\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 """What XML cannot hold."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What Excel would take for a formula if somebody edited the cell."""
@@ -79,12 +83,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """`frozen`: columns that stay in sight."""
+    """`frozen`: columns that stay in sight. `fitting`: of all rows, those that the tab holds."""
 
     name: str
     columns: tuple[Column, ...]
     rows: Callable[[Account], pd.DataFrame]
     frozen: int = 1
+    fitting: Callable[[pd.DataFrame], pd.DataFrame] = lambda rows: rows.head(MOST_ROWS - 1)
 
 
 def _counts(*names: str, width: int = 12) -> tuple[Column, ...]:
@@ -209,6 +214,7 @@ SHEETS = (
             Column("detail", 60),
         ),
         lambda account: account.differences,
+        fitting=lambda differences: some_of_each(differences, DIFFERENCES),
     ),
     Sheet(
         "runs",
@@ -322,7 +328,7 @@ class _Pen:
     def write(self, sheet: Sheet, frame: pd.DataFrame) -> _Tab:
         page = self._book.add_worksheet(_tab(sheet.name, self._language))
         self._set_up(page, [(self._heading(column), column.width) for column in sheet.columns])
-        shown = frame.head(MOST_ROWS - 1) if len(frame) > MOST_ROWS else frame
+        shown = sheet.fitting(frame)
         cells = {column.name: _cells(column, shown[column.name], self._language) for column in sheet.columns}
         shapes = [self._shapes[column.kind] for column in sheet.columns]
         for number, row in enumerate(zip(*cells.values(), strict=True), start=1):
@@ -330,7 +336,7 @@ class _Pen:
                 self._put(page, number, place, value, shape)
         if len(shown) < len(frame):
             rest = self._language.word("workbook.more", count=len(frame) - len(shown))
-            page.write_string(MOST_ROWS, 0, rest)
+            page.write_string(len(shown) + 1, 0, rest)
         page.freeze_panes(1, sheet.frozen)
         page.autofilter(0, 0, max(len(shown), 1), len(sheet.columns) - 1)
         for place, column in enumerate(sheet.columns):
@@ -475,4 +481,4 @@ def _fit(text: str, language: Language) -> str:
 
 
 def _clean(text: str) -> str:
-    return FORBIDDEN.sub("", text)
+    return FORBIDDEN.sub("", visible(text))

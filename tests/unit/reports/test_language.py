@@ -81,6 +81,37 @@ def test_no_word_is_written_for_nobody() -> None:
     assert sorted(key for key in keys if key.partition(".")[0] not in OF_THE_CODE and not is_asked_for(key)) == []
 
 
+ASKED = re.compile(
+    r"""\bword\(\s*f?(?P<quote>["'])(?P<key>(?:(?!(?P=quote)).)+)(?P=quote)(?P<rest>[^()]*(?:\([^()]*\)[^()]*)*)\)"""
+)
+"""A word that is asked for; what is put in by `{}` or `~` stands for any name."""
+
+
+def asked_for(source: str) -> list[tuple[str, bool]]:
+    """As a pattern of keys, and whether a number goes with it."""
+    found = []
+    for one in ASKED.finditer(source):
+        parts = [re.escape(part) for part in re.split(r"\{[^}]*\}", one["key"])]
+        open_ended = ".+" if one["rest"].lstrip().startswith(("~", "+")) else ""
+        found.append((".+".join(parts) + open_ended, re.search(r"\bcount=", one["rest"]) is not None))
+    return found
+
+
+def test_every_word_that_is_asked_for_is_there_with_a_plural_where_a_number_goes_with_it() -> None:
+    words = language_named("fr").words
+    bare = {key for key in words if not re.search(r"\.(one|other)$", key)}
+    plural = {key.removesuffix(".one") for key in words if f"{key.removesuffix('.one')}.other" in words}
+    asked = {
+        (path.name, pattern, counted)
+        for path in REPORTS.rglob("*")
+        if path.suffix in {".py", ".j2", ".js"}
+        for pattern, counted in asked_for(path.read_text(encoding="utf-8"))
+    }
+    lost = {one for one in asked if not any(re.fullmatch(one[1], key) for key in (plural if one[2] else bare))}
+    assert lost == set()
+    assert {("report.html.j2", r"page\.others", True), ("workbook.py", r"workbook\.more", True)} <= asked
+
+
 def test_a_language_nobody_speaks_is_refused_with_those_that_are() -> None:
     with pytest.raises(NoSuchLanguage) as refused:
         language_named("de")

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import re
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from bascule.checks.reconciliation import Compared, Difference, Reconciliation
 from bascule.ledger import EntryKind, Ledger
-from bascule.model import Outcome
+from bascule.model import Outcome, State
 from bascule.procedure import PROCEDURE
-from bascule.reports.account import Account, account_of
+from bascule.reports.account import DIFFERENCE_COLUMNS, RECONCILED_COLUMNS, Account, account_of
 from bascule.reports.language import LANGUAGES
 from bascule.reports.page import STATES, html_page
 from tests.browser.waves import HOSTILE, wave
-from tests.unit.reports.histories import WHEN, began, blocked, ended, line, ok, planned, proved, write
+from tests.unit.reports.histories import WHEN, History, began, blocked, ended, judged, line, ok, planned, proved, write
 
 NOW = WHEN + timedelta(days=1)
 
@@ -138,6 +141,108 @@ def test_a_long_list_is_folded_then_cut_and_says_where_the_rest_is(ledger: Ledge
     assert "… and 30 more, in failed.csv." in text
 
 
+def partial(code: str, *compared: Compared) -> History:
+    told = {"reconciled": Reconciliation(compared).as_json()}
+    return [
+        *began(code),
+        *judged(code, "reconcile", State.FAILED, "not the same", evidence=told),
+        *ended(code, Outcome.PARTIAL, step="reconcile", reason="not the same"),
+    ]
+
+
+def again(code: str, *compared: Compared) -> History:
+    """Both sides compared once more, after the move."""
+    told = {"reconciled": Reconciliation(compared).as_json(), "because": "a week after"}
+    return [
+        line(code, EntryKind.RECONCILED, step="reconcile", state=State.FAILED, reason="not the same", evidence=told)
+    ]
+
+
+def missing(count: int, **more: Any) -> Compared:
+    lost = tuple(Difference(key=f"D{number:04}", group="SOCIAL") for number in range(count))
+    return Compared(what="dossier", source=count, target=0, missing=lost, **more)
+
+
+def reconciliation(page: bytes) -> str:
+    """What that section says."""
+    section = page.decode().partition('<section id="reconciliation">')[2].partition("</section>")[0]
+    return Read(section.encode()).text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_long_list_of_differences_is_cut_and_says_where_the_rest_is(ledger: Ledger, language: str) -> None:
+    write(ledger, planned("C0001"), partial("C0001", missing(600, more={"missing": 40})))
+    told = reconciliation(html_page(account(ledger), language))
+    assert "D0499" in told
+    assert "D0500" not in told
+    rest = {
+        "fr": "… et 100 de plus, dans report.xlsx … et 40 que le registre a comptés sans les nommer",
+        "en": "… and 100 more, in report.xlsx … and 40 that the ledger has counted but not named",
+    }
+    assert rest[language] in told
+
+
+def test_of_more_differences_than_the_page_can_name_some_of_every_cabinet_are_named(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bascule.reports.page.NAMED_BYTES", 5 * len("D0000, "))
+    write(ledger, planned("C0001"), planned("C0002"), partial("C0001", missing(9)), partial("C0002", missing(2)))
+    told = reconciliation(html_page(account(ledger), "en"))
+    assert "D0000, D0001, D0002 … and 6 more, in report.xlsx" in told
+    assert told.count("D0001") == 2
+    monkeypatch.setattr("bascule.reports.page.DIFFERENCES", 10)
+    assert "… and 6 more, in report.json" in reconciliation(html_page(account(ledger), "en"))
+
+
+def test_what_differs_since_the_move_is_drift_and_says_when_it_was_found(ledger: Ledger) -> None:
+    drifted = again("C0002", missing(2))
+    write(ledger, planned("C0001"), planned("C0002"), partial("C0001", missing(1)), ok("C0002"), drifted)
+    told = reconciliation(html_page(account(ledger), "en"))
+    which, _, drift = told.partition("Drift: differences since the move")
+    assert "C0001 1 0 0 not the same" in which
+    assert "C0002" not in which
+    assert f"C0002 ok 2 0 0 {drifted[0].at:%d/%m/%Y %H:%M:%S} UTC" in drift
+    assert "C0002 dossiers missing drift D0000, D0001" in drift
+    assert "Dérive" in reconciliation(html_page(account(ledger), "fr"))
+
+
+def test_a_wave_that_was_not_compared_again_tells_of_no_drift(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), partial("C0001", missing(1)))
+    assert "rift" not in reconciliation(html_page(account(ledger), "en"))
+
+
+def test_nothing_is_called_the_same_where_something_was_not_compared(ledger: Ledger) -> None:
+    same = "Source and target are the same"
+    write(ledger, planned("C0001"), partial("C0001", Compared(what="right", source=1, target=1)))
+    assert same in reconciliation(html_page(account(ledger), "en"))
+    write(ledger, partial("C0001", Compared(what="right", source=1, target=0, not_compared="no list tells them")))
+    assert same not in reconciliation(html_page(account(ledger), "en"))
+
+
+def test_texts_that_were_allowed_to_differ_are_named(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    row = ("C0001", "dossier", "tolerated", "D0007", "SOCIAL", "name: Café -> CAFE")
+    told = replace(account(ledger), differences=pd.DataFrame([row], columns=DIFFERENCE_COLUMNS))
+    compared = [("C0001", WHEN, False, "dossier", 9, 9, 0, 0, 0, 1, 0, "")]
+    told = replace(told, reconciled=pd.DataFrame(compared, columns=RECONCILED_COLUMNS))
+    said = reconciliation(html_page(told, "en"))
+    assert "Source and target are the same" in said
+    assert "Texts that differ, and were allowed to" in said
+    assert "C0001 dossiers tolerated D0007 (name: Café -> CAFE)" in said
+
+
+def test_a_text_without_an_end_is_cut_and_says_where_all_of_it_is(ledger: Ledger) -> None:
+    reason = "S4A refused: " + "<&>" * 5_000
+    note = {"rule": "DOS-04", "level": "note", "about": [f"D{number:04}" for number in range(4_000)]}
+    found = line("C0001", EntryKind.FINDING, step="consistency", reason="closed dossiers", evidence=note)
+    over = ended("C0001", Outcome.FAILED, step="sign-up", reason=reason, error_signature="sign-up: refused")
+    write(ledger, planned("C0001"), began("C0001"), [found], judged("C0001", "sign-up", State.FAILED, reason), over)
+    page = html_page(account(ledger), "en")
+    assert "… (whole in report.xlsx)" in Read(page).text
+    assert "D3999" not in page.decode()
+    assert len(page) < 200_000
+
+
 def test_nothing_in_it_is_fetched_and_nothing_else_may_run(ledger: Ledger) -> None:
     wave(ledger, 30)
     page = html_page(account(ledger), "fr")
@@ -206,9 +311,29 @@ def test_the_figures_of_a_chart_are_those_of_the_account(ledger: Ledger) -> None
     )
 
 
-def test_a_thousand_cabinets_are_a_page_of_less_than_five_megabytes(ledger: Ledger) -> None:
+def test_a_thousand_cabinets_with_much_to_name_are_a_page_of_less_than_five_megabytes(ledger: Ledger) -> None:
     wave(ledger, 1_000)
     told = account(ledger)
+    codes = told.cabinets["code"].to_list()[:400]
+    changed = [
+        (
+            code,
+            "dossier",
+            kind,
+            f"D{number:06}",
+            "SOCIAL",
+            f"name: L’Œuvre \u202e<b>& Fils {number} -> L'OEUVRE {number}",
+        )
+        for code in codes
+        for kind in ("different", "tolerated")
+        for number in range(500)
+    ]
+    compared = [(code, WHEN, False, "dossier", 500, 500, 0, 0, 500, 500, 0, "") for code in codes]
+    told = replace(
+        told,
+        differences=pd.DataFrame(changed, columns=DIFFERENCE_COLUMNS),
+        reconciled=pd.DataFrame(compared, columns=RECONCILED_COLUMNS),
+    )
     began_at = time.perf_counter()
     page = html_page(told, "fr")
     took = time.perf_counter() - began_at

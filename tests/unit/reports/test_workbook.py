@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 import pytest
 from openpyxl import Workbook, load_workbook
 
+from bascule.checks.reconciliation import Compared, Difference, Reconciliation
 from bascule.ledger import EntryKind, Ledger
-from bascule.model import Outcome
+from bascule.model import Outcome, State
 from bascule.reports.account import account_of
 from bascule.reports.language import language_named
 from bascule.reports.workbook import LONGEST, workbook
-from tests.unit.reports.histories import History, acted, began, blocked, ended, line, ok, planned, proved, write
+from tests.unit.reports.histories import History, acted, began, blocked, ended, judged, line, ok, planned, proved, write
 
 LATER = datetime(2027, 1, 1, 12, 30, tzinfo=UTC)
 TABS = "Summary Cabinets Steps Errors Findings Approvals Durations Reconciliation Differences Runs Audit".split()
@@ -31,6 +33,16 @@ def opened(content: bytes) -> Workbook:
 def column(book: Workbook, tab: str, heading: str) -> list[object]:
     header, *rows = book[tab].iter_rows(values_only=True)
     return [row[header.index(heading)] for row in rows]
+
+
+def partial(code: str, told: Reconciliation) -> History:
+    verdict = judged(code, "reconcile", State.FAILED, "not the same", evidence={"reconciled": told.as_json()})
+    return [*began(code), *verdict, *ended(code, Outcome.PARTIAL)]
+
+
+def compared(missing: Sequence[str]) -> Reconciliation:
+    lost = tuple(Difference(key=key) for key in missing)
+    return Reconciliation((Compared(what="dossier", source=9, target=9 - len(lost), missing=lost),))
 
 
 def said(code: str, reason: str) -> History:
@@ -81,9 +93,30 @@ def test_formulas_are_none_but_those_that_count_again(ledger: Ledger) -> None:
     assert with_formulas == ["xl/worksheets/sheet1.xml"]
 
 
-def test_what_xml_cannot_hold_is_left_out_and_the_book_still_opens(ledger: Ledger) -> None:
-    write(ledger, planned("C0001", evidence={"name": "A\x00B\x0bC\ufffe"}), ok("C0001"))
-    assert column(opened(written(ledger)), "Cabinets", "Name") == ["ABC"]
+def test_nothing_in_a_name_hides_or_turns_what_stands_around_it_and_the_book_still_opens(ledger: Ledger) -> None:
+    name = "A\x00B\x0bC\ufffe \u202egnp.exe\u2066 \x85\u200bZ"
+    write(ledger, planned("C0001", evidence={"name": name}), ok("C0001"))
+    content = written(ledger)
+    shown = "A⟨0000⟩B⟨000B⟩C ⟨202E⟩gnp.exe⟨2066⟩ ⟨0085⟩⟨200B⟩Z"
+    assert column(opened(content), "Cabinets", "Name") == [shown]
+    with zipfile.ZipFile(BytesIO(content)) as parts:
+        written_out = "".join(parts.read(part).decode() for part in parts.namelist())
+    assert not set(written_out) & set("\u202e\u2066\x85\u200b")
+
+
+def test_a_wave_with_too_many_differences_names_some_of_each_cabinet_and_says_how_many_it_does_not(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bascule.reports.workbook.DIFFERENCES", 5)
+    many, few = (compared([f"D{number}" for number in range(count)]) for count in (9, 2))
+    write(ledger, planned("C0001"), planned("C0002"), partial("C0001", many), partial("C0002", few))
+    book = opened(written(ledger))
+    told = list(zip(column(book, "Differences", "Cabinet"), column(book, "Differences", "Which"), strict=True))
+    assert told == [
+        *(("C0001", f"D{number}") for number in range(3)),
+        *(("C0002", f"D{number}") for number in range(2)),
+        ("… and 6 more rows that this tab cannot hold: see report.json", None),
+    ]
 
 
 def test_a_text_longer_than_a_cell_is_cut_and_says_so(ledger: Ledger) -> None:

@@ -1,0 +1,19 @@
+"""Which of too many differences are named: some of each list, before more of any."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+A_LIST = ["code", "what", "kind"]
+"""What one cabinet has of one kind of thing and one kind of difference."""
+
+
+def some_of_each(differences: pd.DataFrame, most: float, weight: pd.Series | None = None) -> pd.DataFrame:
+    """Those that fit into `most`: of each list the first, then of each the second, and so on; in the order they had.
+
+    `differences`: A_LIST and more. `weight`: what each takes, 1 where nothing is said.
+    """
+    weight = pd.Series(1, index=differences.index) if weight is None else weight
+    in_turn = differences.groupby(A_LIST, sort=False).cumcount().sort_values(kind="stable").index
+    fit = in_turn[weight.loc[in_turn].cumsum() <= most]
+    return differences.loc[fit.sort_values()]
