@@ -32,12 +32,14 @@ class Result(StrEnum):
     SAME = "same"
     DRIFT = "drift"
     UNKNOWN = "unknown"
-    """One side could not be read."""
+    """One side could not be read, or does not tell its dossiers."""
     NOT_COMPARED = "not-compared"
+    """It was not looked at: its synchronisation is not proven, say."""
 
 
 SHOWN = 40
 """Of those that are the same, rows at most; `--json` has them all."""
+LAST_TIME = ("at", "missing", "extra", "different", "tolerated", "not_compared")
 SINCE = {"better": "better", "worse": "worse", "same": "unchanged"}
 COLOURS = {Result.SAME: "green", Result.DRIFT: "red", Result.UNKNOWN: "magenta", Result.NOT_COMPARED: "yellow"}
 
@@ -53,7 +55,13 @@ class Told:
     since_last: str | None = None
     """better, same or worse than the last time; None where nobody compared before, or nothing could be compared now."""
     last: Mapping[str, Any] | None = None
-    """When it was compared before, and how many things were missing, extra, different and tolerated then."""
+    """When it was compared before, how many things were missing, extra, different and tolerated then, and what was not compared."""
+    not_compared: tuple[Mapping[str, str], ...] = ()
+    """what, why: of a cabinet that was looked at, the kinds of things of which nothing can be said."""
+    drift: Mapping[str, Any] | None = None
+    """since when, until when they were the same, and against which proof (at, hash, kind) or verdict of the step."""
+    has_reservations: bool = False
+    """Some list that could be had was not there."""
     reconciled: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -87,7 +95,8 @@ def reconcile(
 ) -> None:
     """Compare GE and Client Management as they are now, for every cabinet that is synchronised; what differs is drift.
 
-    Changes no outcome; the ledger keeps what was found. Ends 0 where all are the same, 4 where some differ or cannot be read.
+    Changes no outcome; the ledger keeps what was found. Ends 0 where all are the same; 3 where they are as far as they could be
+    compared, as no list told the groups, say; 4 where some differ, cannot be read, or tell no dossiers.
 
     Example: bascule reconcile --wave pilot --because "A week after"
     """
@@ -105,7 +114,7 @@ def reconcile(
         say_connectors(settings, chosen.cabinets)
         slots = concurrency or settings.concurrency
         entries = asyncio.run(_reconciled(settings, ledger, wave, chosen, because=because.strip(), at_once=slots))
-        found = told_of(entries, chosen, _trend_of(ledger, list(entries)))
+        found = told_of(entries, chosen, _told_before(ledger, entries))
     if json:
         print_json(_as_json(wave, found))
     else:
@@ -145,10 +154,11 @@ def choose(ledger: Ledger, wave: str, codes: Sequence[str]) -> Chosen:
 
 
 def _codes_of(ledger: Ledger, wave: str, codes: Sequence[str]) -> list[str]:
-    """Those named, else all of the wave. Raises NoSuchWave, or NotChosen."""
+    """Those named, in whatever case, else all of the wave. Raises NoSuchWave, or NotChosen."""
     from bascule.reports import status_of
     from bascule.waves.choosing import NotChosen, did_you_mean
 
+    codes = [code.strip().upper() for code in codes]
     planned = [cabinet.code for cabinet in status_of(ledger, wave).cabinets]
     stranger = next((code for code in codes if code not in planned), None)
     if stranger is not None:
@@ -183,19 +193,32 @@ def _trend_of(ledger: Ledger, codes: Sequence[str]) -> pd.DataFrame:
     return trend(entry for entries in ledger.histories(codes, TREND_KINDS).values() for entry in entries)
 
 
-def told_of(entries: Mapping[str, Entry], chosen: Chosen, trend: pd.DataFrame) -> list[Told]:
-    """What needs somebody first; then by code."""
-    # Another process may have compared one of them since.
-    by_code = {code: of_one[of_one["at"] <= entries[str(code)].at] for code, of_one in trend.groupby("code")}
-    told = [_told(entry, _rows(by_code.get(code, trend.head(0)))) for code, entry in entries.items()]
+def _told_before(ledger: Ledger, entries: Mapping[str, Entry]) -> dict[str, list[Entry]]:
+    """What tells of comparisons up to the one just made: another process may have compared one of them since."""
+    from bascule.reports.drift import TREND_KINDS
+
+    histories = ledger.histories(list(entries), TREND_KINDS)
+    return {code: [entry for entry in histories[code] if entry.at <= last.at] for code, last in entries.items()}
+
+
+def told_of(entries: Mapping[str, Entry], chosen: Chosen, histories: Mapping[str, Sequence[Entry]]) -> list[Told]:
+    """What needs somebody first; then by code. `histories`: up to the entries, these included."""
+    from bascule.reports.drift import trend
+
+    frame = trend(entry for history in histories.values() for entry in history)
+    by_code = dict(iter(frame.groupby("code")))
+    told = [_told(entry, histories[code], _rows(by_code.get(code, frame.head(0)))) for code, entry in entries.items()]
     told += [Told(code=code, result=Result.NOT_COMPARED, says=why) for code, why in chosen.others.items()]
     gravity = (Result.UNKNOWN, Result.DRIFT, Result.NOT_COMPARED, Result.SAME)
-    return sorted(told, key=lambda one: (gravity.index(one.result), one.code))
+    return sorted(told, key=lambda one: (gravity.index(one.result), not one.has_reservations, one.code))
 
 
-def _told(entry: Entry, rows: Sequence[Mapping[str, Any]]) -> Told:
+def _told(entry: Entry, history: Sequence[Entry], rows: Sequence[Mapping[str, Any]]) -> Told:
     """`rows`: each time this cabinet was compared, this time included where it could be."""
+    from bascule.checks.reconciliation import Reconciliation
+
     reconciled = entry.evidence.get("reconciled")
+    told = Reconciliation.from_json(reconciled) if reconciled else None
     before = rows[:-1] if reconciled else rows
     last = before[-1] if before else None
     return Told(
@@ -204,9 +227,25 @@ def _told(entry: Entry, rows: Sequence[Mapping[str, Any]]) -> Told:
         says=entry.reason,
         next_action=entry.evidence.get("remedy"),
         since_last=rows[-1]["since_last"] if reconciled else None,
-        last={name: last[name] for name in ("at", "missing", "extra", "different", "tolerated")} if last else None,
+        last={name: last[name] for name in LAST_TIME} if last else None,
+        not_compared=tuple({"what": one.what, "why": one.not_compared} for one in told.not_compared) if told else (),
+        drift=_drift(history) if _result_of(entry) is Result.DRIFT else None,
+        has_reservations=told is not None and told.has_reservations,
         reconciled=reconciled,
     )
+
+
+def _drift(history: Sequence[Entry]) -> dict[str, Any] | None:
+    from bascule.reports.drift import drift
+
+    stands = drift(history)
+    assert stands is not None
+    step = stands.against
+    return {
+        "since": stands.since.isoformat(),
+        "same_until": stands.same_until.isoformat() if stands.same_until else None,
+        "against": {"at": step.at.isoformat(), "hash": step.hash, "kind": step.kind.value} if step else None,
+    }
 
 
 def _result_of(entry: Entry) -> Result:
@@ -226,7 +265,9 @@ def _rows(trend: pd.DataFrame) -> list[dict[str, Any]]:
 def exit_code_of(found: Sequence[Told]) -> int:
     from console.exit_codes import Exit
 
-    return Exit.NOT_OK if {Result.DRIFT, Result.UNKNOWN} & {one.result for one in found} else Exit.OK
+    if {Result.DRIFT, Result.UNKNOWN} & {one.result for one in found}:
+        return Exit.NOT_OK
+    return Exit.RESERVATIONS if any(one.has_reservations for one in found) else Exit.OK
 
 
 def _as_json(wave: str, found: Sequence[Told]) -> dict[str, Any]:
@@ -251,11 +292,13 @@ def as_table(wave: str, found: Sequence[Told]) -> Table:
         table.add_column(column, overflow="fold")
     same = [one for one in found if one.result is Result.SAME]
     for one in found[: len(found) - len(same) + SHOWN]:
-        says = f"{one.says}\nNext: {one.next_action}" if one.next_action else one.says
+        next_action = f"Next: {one.next_action}" if one.next_action else ""
+        says = "\n".join(filter(None, (one.says, _drift_in_words(one), next_action)))
         # Text that comes from outside is shown as it is, never read as markup.
         table.add_row(one.code, f"[{COLOURS[one.result]}]{one.result}[/]", Text(says), Text(_last_time(one)))
     if len(same) > SHOWN:
-        table.add_row(f"{len(same) - SHOWN} others", f"[{COLOURS[Result.SAME]}]{Result.SAME}[/]", "", "")
+        unsaid = _reservations_in_words(same[SHOWN:])
+        table.add_row(f"{len(same) - SHOWN} others", f"[{COLOURS[Result.SAME]}]{Result.SAME}[/]", unsaid, "")
     return table
 
 
@@ -264,8 +307,33 @@ def _last_time(told: Told) -> str:
     if told.last is None:
         return ""
     counts = [f"{told.last[kind]} {kind}" for kind in ("missing", "extra", "different") if told.last[kind]]
+    unsaid = f"; not compared: {told.last['not_compared']}" if told.last["not_compared"] else ""
     since = f"; since then {SINCE[told.since_last]}" if told.since_last else ""
-    return f"{told.last['at'][:10]}: {', '.join(counts) or 'no difference'}{since}"
+    return f"{told.last['at'][:10]}: {', '.join(counts) or 'no difference'}{unsaid}{since}"
+
+
+def _drift_in_words(told: Told) -> str:
+    """`Drift since 2026-12-08 09:00 UTC; the same until 2026-12-07 09:00 UTC; against the step's proof of … (1a2b3c4d5e6f)`."""
+    if told.drift is None:
+        return ""
+    against, until = told.drift["against"], told.drift["same_until"]
+    same = f"the same until {_minute(until)}" if until else "never found the same"
+    held = "no proof: the step reconcile has not compared them"
+    if against:
+        held = f"the step's {against['kind']} of {_minute(against['at'])} ({against['hash'][:12]})"
+    return f"Drift since {_minute(told.drift['since'])}; {same}; against {held}"
+
+
+def _minute(instant: str) -> str:
+    return f"{instant[:16].replace('T', ' ')} UTC"
+
+
+def _reservations_in_words(same: Sequence[Told]) -> str:
+    from bascule.checks.reconciliation import NOT_SHOWN
+
+    some = [one for one in same if one.has_reservations]
+    kinds = sorted({one["what"] for told in some for one in told.not_compared if one["why"] != NOT_SHOWN})
+    return f"{len(some)} of them not compared whole: {', '.join(kinds)}" if some else ""
 
 
 # How it was
@@ -284,9 +352,11 @@ def _tell_history(trend: pd.DataFrame, wave: str, *, as_json: bool) -> None:
     from rich.table import Table
 
     table = Table(title=f"Wave {wave}: each time both sides were compared", title_justify="left")
-    for column in trend.columns:
+    # Most waves are compared whole: the column would only be narrow and empty.
+    shown = [column for column in trend.columns if column != "not_compared" or trend[column].any()]
+    for column in shown:
         table.add_column("when (UTC)" if column == "at" else column.replace("_", " "), overflow="fold")
     for row in rows:
-        when = row["at"][:16].replace("T", " ")
-        table.add_row(*("" if cell is None else str(cell) for cell in (row | {"at": when}).values()))
+        told = row | {"at": row["at"][:16].replace("T", " ")}
+        table.add_row(*("" if told[column] is None else str(told[column]) for column in shown))
     Console().print(table)

@@ -23,7 +23,7 @@ from bascule.model import Outcome
 from bascule.reports import status_of
 from config.settings import Settings, read_settings
 from config.wiring import run_on
-from console.reconciling import SHOWN, Result, Told, as_table
+from console.reconciling import SHOWN, Result, Told, as_table, exit_code_of
 from console.sandbox_process import SandboxProcess, start_sandbox
 from tests.unit.console.conftest import Bascule
 
@@ -95,6 +95,45 @@ def test_a_cabinet_that_is_the_same_on_both_sides_ends_well_and_is_recorded(basc
         entries = history(tmp_path, code)
         assert (entries[-1].kind, entries[-1].evidence["because"]) == (EntryKind.RECONCILED, "A week after")
         assert first_broken(entries) is None
+
+
+def test_a_code_is_taken_in_any_case(bascule: Bascule) -> None:
+    told = bascule("reconcile", "--wave", "pilot", "-c", " c0001 ", "-c", "C0001", "--json")
+
+    assert told.code == 0, told.err
+    assert list(found(told.out)) == ["C0001"]
+    assert bascule("reconcile", "--wave", "pilot", "-c", "c0001", "--history", "--json").code == 0
+
+
+def test_drift_is_told_with_its_beginning_and_the_proof_that_it_is_held_against(
+    bascule: Bascule, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "260")
+    words = ("reconcile", "--wave", "pilot", "-c", "C0001")
+    [proof] = [one for one in history(tmp_path, "C0001") if (one.kind, one.step) == (EntryKind.PROOF, "reconcile")]
+    assert found(bascule(*words, "--json").out)["C0001"]["drift"] is None
+    same = history(tmp_path, "C0001")[-1].at
+    faults(sandbox, {"fault": "missing-group-right", "cabinets": ["C0001"]})
+
+    first = found(bascule(*words, "--json").out)["C0001"]["drift"]
+    since = history(tmp_path, "C0001")[-1].at
+    again = bascule(*words)
+
+    against = {"at": proof.at.isoformat(), "hash": proof.hash, "kind": "proof"}
+    assert first == {"since": since.isoformat(), "same_until": same.isoformat(), "against": against}
+    assert again.code == 4
+    assert (
+        f"Drift since {since:%Y-%m-%d %H:%M} UTC; the same until {same:%Y-%m-%d %H:%M} UTC; "
+        f"against the step's proof of {proof.at:%Y-%m-%d %H:%M} UTC ({proof.hash[:12]})"
+    ) in " ".join(again.out.replace("│", " ").split())
+
+
+def test_what_the_step_found_to_differ_already_is_held_against_its_verdict(
+    bascule: Bascule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "260")
+    told = " ".join(bascule("reconcile", "--wave", "pilot", "-c", "C0003").out.replace("│", " ").split())
+    assert "; never found the same; against the step's verdict of " in told
 
 
 def test_a_wave_names_who_differs_who_does_not_and_who_was_not_compared(
@@ -173,6 +212,49 @@ def test_exported_lists_are_compared_as_they_are_now_and_are_told_to_be_too_old(
     assert found(told.out)["C0001"]["next_action"].startswith("export all of them again")
 
 
+def test_lists_that_were_not_exported_are_named_and_end_with_a_reservation(
+    bascule: Bascule, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bascule("sandbox", "export", "--url", sandbox.url, "-c", "C0001", "-o", "extracts").code == 0
+    for name in ("groupes", "droits"):
+        (tmp_path / "extracts" / "C0001" / "s4a" / f"{name}.csv").unlink()
+    for system in ("GE", "S4A"):
+        monkeypatch.setenv(f"BASCULE_{system}__CONNECTOR", "extracts")
+    monkeypatch.setenv("COLUMNS", "400")
+
+    told = bascule("reconcile", "--wave", "pilot", "-c", "C0001", "--json")
+
+    assert told.code == 3, told.err
+    one = found(told.out)["C0001"]
+    assert one["result"] == "same"
+    no_list, not_shown = "no list of Client Management tells them", "Client Management does not show it"
+    assert {each["what"]: each["why"] for each in one["not_compared"]} == {
+        "group": no_list,
+        "right": no_list,
+        "default profile": not_shown,
+        "default group": not_shown,
+    }
+    shown = " ".join(bascule("reconcile", "--wave", "pilot", "-c", "C0001").out.replace("│", " ").split())
+    assert "; not compared: groups, rights (no list of Client Management tells them)" in shown
+    before = bascule("reconcile", "--wave", "pilot", "-c", "C0001", "--history").out
+    assert "not compared" in before
+    assert "groups, rights" in before
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([Told(code="C1", result=Result.SAME, says="")], 0),
+        ([Told(code="C1", result=Result.NOT_COMPARED, says="")], 0),
+        ([Told(code="C1", result=Result.SAME, says="", has_reservations=True)], 3),
+        ([Told(code="C1", result=Result.UNKNOWN, says="", has_reservations=True)], 4),
+        ([Told(code="C1", result=Result.DRIFT, says=""), Told(code="C2", result=Result.SAME, says="")], 4),
+    ],
+)
+def test_it_ends_with_the_worst_that_was_found(rows: list[Told], code: int) -> None:
+    assert exit_code_of(rows) == code
+
+
 def test_a_system_without_a_connector_is_refused_before_anything_is_read(
     bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,6 +277,18 @@ def test_a_large_wave_shows_all_who_differ_and_counts_most_who_do_not() -> None:
     assert list(table.columns[0].cells)[-1] == "60 others"
 
 
+def test_of_many_who_are_the_same_those_not_compared_whole_are_counted() -> None:
+    why = ({"what": "right", "why": "no list of Client Management tells them"},)
+    rows = [
+        Told(code=f"S{n:04}", result=Result.SAME, says="the same", has_reservations=True, not_compared=why)
+        for n in range(SHOWN + 7)
+    ]
+
+    table = as_table("pilot", rows)
+
+    assert list(table.columns[2].cells)[-1] == "7 of them not compared whole: right"
+
+
 def test_history_tells_how_it_was_without_asking_any_system_or_writing_anything(
     bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +302,11 @@ def test_history_tells_how_it_was_without_asking_any_system_or_writing_anything(
     assert told.code == 0, told.err
     rows = [row for row in json.loads(told.out) if row["code"] == "C0003"]
     assert [(row["missing"], row["since_last"]) for row in rows] == [(3, None), (3, "same")]
-    assert "since last" in bascule("reconcile", "--wave", "pilot", "--history").out
+    shown = bascule("reconcile", "--wave", "pilot", "--history").out
+    assert "since last" in shown
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = bascule("reconcile", "--wave", "pilot", "--history").out
+    assert "not compared" not in shown, "nothing was left out of any comparison"
     assert history(tmp_path, "C0003") == before
 
 

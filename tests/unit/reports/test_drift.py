@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bascule.checks.reconciliation import Compared, Difference, Reconciliation
+from bascule.checks.reconciliation import Compared, Difference, Reconciliation, What
 from bascule.ledger import Entry, EntryKind
 from bascule.model import State
-from bascule.reports.drift import TREND_COLUMNS, trend
+from bascule.reports.drift import TREND_COLUMNS, Drift, drift, trend
 from tests.unit.reports.histories import line
 
 
@@ -22,6 +22,19 @@ def told(**listed: int) -> dict[str, Any]:
 
 def compared(code: str, kind: EntryKind = EntryKind.RECONCILED, **listed: int) -> Entry:
     return line(code, kind, step="reconcile", state=State.DONE, evidence=told(**listed))
+
+
+def not_told(code: str, *whats: What, rights: int = 0) -> Entry:
+    """Of these kinds nothing could be said; of the others, so many rights are missing."""
+    kinds: tuple[What, ...] = ("dossier", "right")
+    lost = {"dossier": (), "right": tuple(Difference(key=f"R{n}") for n in range(rights))}
+    one_each = tuple(
+        Compared(what=what, source=9, target=0, not_compared="no list tells them")
+        if what in whats
+        else Compared(what=what, source=9, target=9, missing=lost[what])
+        for what in kinds
+    )
+    return line(code, EntryKind.RECONCILED, evidence={"reconciled": Reconciliation(one_each).as_json()})
 
 
 def column(entries: Sequence[Entry], name: str) -> list[Any]:
@@ -38,7 +51,11 @@ def test_each_comparison_is_told_beside_the_one_before() -> None:
 
     frame = trend(entries)
 
-    assert list(frame.columns) == TREND_COLUMNS == "code at missing extra different tolerated since_last".split()
+    assert (
+        list(frame.columns)
+        == TREND_COLUMNS
+        == "code at missing extra different tolerated not_compared since_last".split()
+    )
     assert frame["at"].tolist() == [entry.at for entry in entries]
     assert frame["missing"].tolist() == [3, 1, 0, 0]
     assert frame["tolerated"].tolist() == [0, 2, 0, 0]
@@ -72,6 +89,56 @@ def test_differences_beyond_those_that_are_listed_count_too() -> None:
     entry = line("C1", EntryKind.RECONCILED, evidence={"reconciled": Reconciliation((many,)).as_json()})
 
     assert column([entry], "missing") == [9_000]
+
+
+def test_what_was_not_compared_is_named_and_makes_nothing_better() -> None:
+    entries = [compared("C1", missing=3), not_told("C1", "dossier"), compared("C1", missing=3)]
+
+    assert column(entries, "not_compared") == ["", "dossiers", ""]
+    assert column(entries, "since_last") == [None, None, None], "no kind of thing was compared twice in a row"
+
+
+def test_better_or_worse_is_said_of_what_was_compared_both_times() -> None:
+    entries = [not_told("C1", "dossier", rights=2), not_told("C1", rights=1), not_told("C1", "right")]
+
+    assert column(entries, "since_last") == [None, "better", "same"]
+
+
+def test_drift_is_told_since_its_first_day_against_the_step_that_found_both_sides_the_same() -> None:
+    step, same, first, again = (
+        compared("C1", EntryKind.PROOF),
+        compared("C1"),
+        compared("C1", extra=1),
+        compared("C1", extra=2),
+    )
+
+    assert drift([step, same, first, again]) == Drift(since=first.at, same_until=same.at, against=step)
+
+
+def test_what_never_was_the_same_differs_since_the_step_found_it() -> None:
+    step = compared("C1", EntryKind.VERDICT, missing=3)
+
+    assert drift([step, compared("C1", missing=3)]) == Drift(since=step.at, same_until=None, against=step)
+
+
+def test_what_is_the_same_again_is_no_drift_and_drifts_anew_from_then_on() -> None:
+    step, first, same, anew = (
+        compared("C1", EntryKind.PROOF),
+        compared("C1", missing=1),
+        compared("C1"),
+        compared("C1", extra=1),
+    )
+
+    assert drift([step, first, same]) is None
+    assert drift([step, first, same, anew]) == Drift(since=anew.at, same_until=same.at, against=step)
+
+
+def test_a_look_that_could_not_tell_what_differs_ends_no_drift() -> None:
+    first, blind = not_told("C1", rights=1), not_told("C1", "right")
+
+    assert drift([first, blind, not_told("C1", rights=1)]) == Drift(since=first.at, same_until=None, against=None)
+    assert drift([first, blind]) is None
+    assert drift([]) is None
 
 
 def test_where_nothing_was_ever_compared_there_is_no_trend() -> None:
