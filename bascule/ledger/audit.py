@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -136,6 +137,11 @@ class Row(NamedTuple):
     fence: Any
     evidence: Any
     hash: Any
+    id: Any
+    """The number of the row. No hash holds it, and nothing is read in its order."""
+
+
+BEFORE_THE_FIRST = Row(**dict.fromkeys(Row._fields) | {"hash": GENESIS, "id": -math.inf})
 
 
 def audit(
@@ -189,7 +195,7 @@ def exported(url: str, selection: Selection = EVERYTHING) -> Iterator[dict[str, 
 
 
 def plain(row: Row) -> dict[str, Any]:
-    told = {name: _as_text(value) for name, value in row._asdict().items()}
+    told = {name: _as_text(value) for name, value in row._asdict().items() if name != "id"}
     return told | {"at": _instant(row.at) or told["at"], "evidence": _evidence_or_text(row.evidence)}
 
 
@@ -217,14 +223,14 @@ def _flaws_of_chains(rows: Iterable[Row], anchor: Mapping[str, Head], seen: _See
     for name, of_chain in groupby(rows, key=itemgetter(0)):
         chain = _named(name)
         seen.chains.add(chain)
-        broken, place, previous = None, 0, GENESIS
+        broken, place, before = None, 0, BEFORE_THE_FIRST
         anchored, at_anchor = anchor.get(chain), None
         last: Row | None = None
         for place, row in enumerate(of_chain, start=1):
             if broken is None:
                 evidence = _decoded(row.evidence)
-                broken = _flaw_in(row, evidence, place, previous)
-                previous = row.hash
+                broken = _flaw_in(row, evidence, place, before)
+                before = row
                 if broken is None:
                     _note(row, evidence, seen)
             if anchored is not None and row.seq == anchored.seq:
@@ -237,8 +243,8 @@ def _flaws_of_chains(rows: Iterable[Row], anchor: Mapping[str, Head], seen: _See
             yield from _against(anchored, at_anchor, last, already=broken)
 
 
-def _flaw_in(row: Row, evidence: Any, place: int, previous: str) -> Flaw | None:
-    """What is wrong with an entry that stands in this place, after the entry that has this hash."""
+def _flaw_in(row: Row, evidence: Any, place: int, before: Row) -> Flaw | None:
+    """What is wrong with an entry that stands in this place, after this one."""
     if why_not := _why_unreadable(row, evidence):
         return _flaw(row, Wrong.UNREADABLE, f"cannot be read: {why_not}")
     if not _has_hash(row, evidence, row.seq):
@@ -253,11 +259,14 @@ def _flaw_in(row: Row, evidence: Any, place: int, previous: str) -> Flaw | None:
         return _flaw(row, Wrong.REMOVED, f"{gone} before it {'was' if row.seq == place + 1 else 'were'} removed")
     if row.seq < place:
         return _flaw(row, Wrong.MOVED, f"stands in place {place}: the chain has entry {row.seq} twice")
-    if row.previous != previous:
+    if row.previous != before.hash:
         told = (
             "does not carry the hash of the entry before it: that one was changed together with its hash, or is another"
         )
         return _flaw(row, Wrong.UNLINKED, told)
+    if row.id <= before.id:
+        told = f"has row number {row.id}, the entry before it {before.id}: rows of the table were numbered anew"
+        return _flaw(row, Wrong.MOVED, told)
     return None
 
 
@@ -275,7 +284,7 @@ def _why_unreadable(row: Row, evidence: Any) -> str | None:
 
 
 def _has_hash(row: Row, evidence: Any, seq: int) -> bool:
-    *hashed, found = row._replace(seq=seq, at=_instant(row.at), evidence=evidence)
+    *hashed, found, _ = row._replace(seq=seq, at=_instant(row.at), evidence=evidence)
     try:
         return bool(digest_of(hashed) == found)
     except (TypeError, UnicodeEncodeError, RecursionError):
@@ -492,4 +501,4 @@ def _streamed(connection: Connection, query: Select[Any], at_once: int = ROWS_AT
     return iter(connection.execute(query, execution_options={"stream_results": True, "yield_per": at_once}))
 
 
-assert Row._fields == (*HASHED, "hash")
+assert Row._fields == (*HASHED, "hash", "id")

@@ -235,7 +235,7 @@ class Ledger:
         since: datetime | None = None,
         steps: Sequence[str] = (),
     ) -> list[Entry]:
-        """The entries of a wave's cabinets, in the order they were written.
+        """The entries of a wave's cabinets: each chain's in its order, those of several in the order of their instants.
 
         `since`: only those of this instant and later. `steps`: only those that name one of these.
         """
@@ -246,7 +246,7 @@ class Ledger:
             query = query.where(tables.entry.c.at >= since)
         if steps:
             query = query.where(tables.entry.c.step.in_(steps))
-        return self._entries(query.order_by(tables.entry.c.id))
+        return _in_time(self._entries(query))
 
     def of_kinds(self, kinds: Iterable[EntryKind]) -> list[Entry]:
         """The entries of these kinds, whatever the wave, each cabinet's in its order."""
@@ -287,7 +287,7 @@ class Ledger:
         query = select(tables.entry.c.run).where(
             tables.entry.c.wave == wave, tables.entry.c.kind == EntryKind.RUN_BEGAN.value
         )
-        return next((row.run for row in self._rows(query.order_by(tables.entry.c.id.desc()).limit(1))), None)
+        return next((row.run for row in self._rows(query.order_by(tables.entry.c.seq.desc()).limit(1))), None)
 
     def heads(self, cabinets: Sequence[str]) -> dict[str, tuple[int, str]]:
         """Number and hash of the last entry of each chain."""
@@ -369,6 +369,17 @@ class Ledger:
         if self._writer is None:
             raise RuntimeError("This ledger was opened for reading, or is closed")
         return self._writer
+
+
+def _in_time(entries: Iterable[Entry]) -> list[Entry]:
+    """A chain's own order goes before its instants: clocks are set back. Row numbers have no say, as no hash holds them."""
+    reached: dict[str, datetime] = {}
+
+    def when(entry: Entry) -> datetime:
+        reached[entry.cabinet] = max(reached.get(entry.cabinet, entry.at), entry.at)
+        return reached[entry.cabinet]
+
+    return sorted(sorted(entries, key=lambda entry: (entry.cabinet, entry.seq)), key=when)
 
 
 def _in_groups(cabinets: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -21,12 +21,12 @@ from bascule.ledger.rows import row_of
 from tests.builders import cabinets, stage
 from tests.integration.ledger.test_writing import WITHOUT_TRIGGERS
 
-COLUMNS = (*HASHED, "hash")
+COLUMNS = (*HASHED, "hash", "id")
 
 AS_ITS_TYPE = {
     "postgresql": {"at": "timestamptz", "evidence": "json"}
     | dict.fromkeys(("seq", "attempt"), "integer")
-    | {"fence": "bigint"},
+    | dict.fromkeys(("fence", "id"), "bigint"),
     "sqlite": {},
 }
 
@@ -52,10 +52,15 @@ class Place:
     """One value: a column of a row."""
 
     id: int
+    hash: str
     cabinet: str
     seq: int
     is_last: bool
     column: str
+
+    @property
+    def row(self) -> str:
+        return f"hash = '{self.hash}'" if self.column == "id" else f"id = {self.id}"
 
 
 @dataclass(frozen=True)
@@ -65,14 +70,18 @@ class Tampering:
     database: Engine
 
     def places(self) -> list[Place]:
-        rows = "SELECT id, cabinet, seq, seq = max(seq) OVER (PARTITION BY cabinet) FROM entry ORDER BY id"
+        rows = "SELECT id, hash, cabinet, seq, seq = max(seq) OVER (PARTITION BY cabinet) FROM entry ORDER BY id"
         with self.database.connect() as connection:
             found = connection.execute(text(rows)).all()
-        return [Place(row[0], row[1], row[2], bool(row[3]), column) for row in found for column in COLUMNS]
+        return [
+            Place(id, named, cabinet, seq, bool(is_last), column)
+            for id, named, cabinet, seq, is_last in found
+            for column in COLUMNS
+        ]
 
     def value(self, place: Place) -> str | None:
         with self.database.connect() as connection:
-            query = text(f"SELECT CAST({place.column} AS TEXT) FROM entry WHERE id = {place.id}")
+            query = text(f"SELECT CAST({place.column} AS TEXT) FROM entry WHERE {place.row}")
             found: str | None = connection.execute(query).scalar_one()
             return found
 
@@ -81,7 +90,7 @@ class Tampering:
         of_type = AS_ITS_TYPE[self.database.dialect.name].get(place.column)
         given = f"CAST(:value AS {of_type})" if of_type else ":value"
         with suppress(DBAPIError), self.database.begin() as connection:
-            update = text(f"UPDATE entry SET {place.column} = {given} WHERE id = {place.id}")
+            update = text(f"UPDATE entry SET {place.column} = {given} WHERE {place.row}")
             connection.execute(update, {"value": value})
 
 
@@ -100,9 +109,9 @@ def tampering(ledger: Ledger, database: Engine, histories: Sequence[Entry]) -> T
 def with_one_byte_changed(value: str | None, column: str, chance: random.Random) -> str:
     if not value:
         return chance.choice(["", "x"]) if value is None else "x"
-    if column == "seq":
+    if column in {"seq", "id"}:
         # One that is free.
-        return f"9{value}"
+        return f"{chance.choice('9-') if column == 'id' else '9'}{value}"
     place = chance.randrange(len(value))
     return f"{value[:place]}{chr(ord(value[place]) ^ 1)}{value[place + 1 :]}"
 
@@ -110,6 +119,7 @@ def with_one_byte_changed(value: str | None, column: str, chance: random.Random)
 def test_any_changed_byte_of_any_entry_is_found_and_the_entry_is_named(ledger: Ledger, tampering: Tampering) -> None:
     chance = random.Random(7)
     places = tampering.places()
+    told = ledger.of_wave("pilot")
     assert len(places) > 50 * len(COLUMNS)
     tried = places if tampering.database.dialect.name == "sqlite" else chance.sample(places, 200)
     unchanged = 0
@@ -129,6 +139,11 @@ def test_any_changed_byte_of_any_entry_is_found_and_the_entry_is_named(ledger: L
             case "cabinet":
                 in_its_old_chain = set() if place.is_last else {(place.cabinet, place.seq + 1)}
                 assert named == {(after, place.seq)} | in_its_old_chain, place
+            case "id":
+                out_of_turn = place.seq if int(after) < 0 else place.seq + 1
+                is_at_an_end = place.seq == 1 if int(after) < 0 else place.is_last
+                assert named == (set() if is_at_an_end else {(place.cabinet, out_of_turn)}), (place, after)
+                assert ledger.of_wave("pilot") == told
             case _:
                 assert named == {(place.cabinet, place.seq)}, (place, before, after)
         tampering.write(place, before)

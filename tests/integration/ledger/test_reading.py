@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, text
 
 from bascule.ledger import Entry, EntryKind, Ledger, StoredInventory
+from bascule.model import Lifecycle, Outcome
+from bascule.reports import status_of
+from tests.integration.ledger.test_writing import WITHOUT_TRIGGERS
 from tests.unit.ledger.lines import WHEN, line
 
 
@@ -37,12 +42,42 @@ async def test_histories_may_be_of_some_kinds_only(ledger: Ledger) -> None:
     assert [entry.kind for entry in history] == [EntryKind.INTENT, EntryKind.PROOF]
 
 
-async def test_a_wave_is_read_in_the_order_in_which_it_was_written(ledger: Ledger) -> None:
-    await ledger.record(line("C0002", reason="a"), line("C0001", reason="b"), line("C0002", reason="c", wave="main"))
-    await ledger.record(line("C0002", reason="d", kind=EntryKind.PROOF))
+async def test_a_wave_is_read_in_the_order_of_its_instants(ledger: Ledger) -> None:
+    def at(second: int, cabinet: str, **fields: Any) -> Entry:
+        return line(cabinet, at=WHEN + timedelta(seconds=second), **fields)
 
-    assert [entry.reason for entry in ledger.of_wave("pilot")] == ["a", "b", "d"]
+    await ledger.record(at(3, "C0002", reason="c"), at(1, "C0001", reason="a"), at(4, "C0002", wave="main"))
+    await ledger.record(at(5, "C0002", reason="d", kind=EntryKind.PROOF), at(2, "C0001", reason="b"))
+
+    assert [entry.reason for entry in ledger.of_wave("pilot")] == ["a", "b", "c", "d"]
     assert [entry.reason for entry in ledger.of_wave("pilot", kinds=[EntryKind.PROOF])] == ["d"]
+
+
+async def test_a_clock_that_was_set_back_changes_the_order_of_no_chain(ledger: Ledger) -> None:
+    await ledger.record(line(reason="a"), line(reason="b", at=WHEN - timedelta(hours=1)), line("C0002", reason="c"))
+
+    assert [entry.reason for entry in ledger.of_wave("pilot")] == ["a", "b", "c"]
+
+
+async def test_the_numbers_of_the_rows_say_nothing(ledger: Ledger, database: Engine) -> None:
+    """No hash holds them: whoever swaps two must not turn what failed into what is ok."""
+    began, ended = (
+        {"kind": EntryKind.BEGAN, "lifecycle": Lifecycle.RUNNING},
+        {"kind": EntryKind.ENDED, "lifecycle": Lifecycle.ENDED},
+    )
+    for run, outcome in (("R1", Outcome.OK), ("R2", Outcome.FAILED)):
+        await ledger.record(line("@pilot", kind=EntryKind.RUN_BEGAN, run=run))
+        await ledger.record(line(kind=EntryKind.PLANNED, run=run), line(run=run, **began))
+        await ledger.record(line(run=run, outcome=outcome, **ended))
+
+    with database.begin() as connection:
+        for statement in WITHOUT_TRIGGERS[database.dialect.name]:
+            connection.execute(text(statement))
+        connection.execute(text("UPDATE entry SET id = -id"))
+
+    assert [entry.run for entry in ledger.of_wave("pilot", [EntryKind.ENDED])] == ["R1", "R2"]
+    assert ledger.last_run("pilot") == "R2"
+    assert status_of(ledger, "pilot").outcomes == {Outcome.FAILED: 1}
 
 
 async def test_the_waves_are_those_that_were_planned_or_run(ledger: Ledger) -> None:

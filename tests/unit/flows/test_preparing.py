@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,16 +77,16 @@ def begun(ledger: Ledger, wave: Prepared, **outcomes: Outcome | None) -> None:
         raise AssertionError("nothing is read or written here")
 
     run = Run(wave="pilot", who="ops", ledger=ledger, owner=this_process(), remote=no_remote)
-    blank: dict[str, Any] = {"at": NOW, "who": "ops", "wave": "pilot", "run": run.id}
+    blank: dict[str, Any] = {"who": "ops", "wave": "pilot", "run": run.id}
 
     async def write() -> None:
         await ledger.store_inventory(stored_version(wave.inventory, at=NOW, who="ops"))
         await begin(run, wave.planned, wave.evidence, wave.because)
         for code, outcome in outcomes.items():
-            await ledger.record(Entry(cabinet=code, kind=EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING, **blank))
+            began = Entry(cabinet=code, kind=EntryKind.BEGAN, at=run.clock(), lifecycle=Lifecycle.RUNNING, **blank)
             ended = Lifecycle.ENDED if outcome else Lifecycle.WAITING
-            told = Entry(cabinet=code, kind=EntryKind.ENDED, lifecycle=ended, outcome=outcome or Outcome.NONE, **blank)
-            await ledger.record(told)
+            told = replace(began, kind=EntryKind.ENDED, lifecycle=ended, outcome=outcome or Outcome.NONE)
+            await ledger.record(began, told)
 
     asyncio.run(write())
 
@@ -221,7 +222,7 @@ def test_a_resume_with_a_reason_in_an_earlier_run_stays_said(ledger: Ledger, fil
     word = Entry(
         cabinet="@pilot",
         kind=EntryKind.COMMAND,
-        at=NOW,
+        at=datetime.now(UTC),
         who="anne",
         wave="pilot",
         run="",
