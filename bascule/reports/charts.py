@@ -53,7 +53,7 @@ STYLE = {
 }
 BEAUTIFUL_SECONDS = (1, 5, 15, 60, 300, 900, 3_600, 4 * 3_600, 86_400, 7 * 86_400)
 LAST_WAVES = 8
-"""Of the earlier waves, as many as can be told apart; the table has all."""
+"""Of this wave and the earlier ones, as many as can be told apart; the table has all."""
 WIDTHS = pd.to_timedelta(["1min", "5min", "15min", "30min", "1h", "3h", "6h", "12h", "1D", "2D", "7D", "28D"])
 """Between two instants that are written beside a chart."""
 SVG = "{http://www.w3.org/2000/svg}"
@@ -244,7 +244,7 @@ def _arrivals(account: Account, language: Language) -> Chart | None:
 
 
 def _earlier(account: Account, language: Language) -> Chart | None:
-    waves = account.earlier
+    waves = _up_to_this_one(account)
     if len(waves) < 2:
         return None
     shown = waves.tail(LAST_WAVES)
@@ -280,7 +280,7 @@ def _earlier(account: Account, language: Language) -> Chart | None:
     ]
     header = (
         language.word("chart.wave"),
-        language.word("page.planned"),
+        language.word("chart.to_move"),
         language.word("chart.success"),
         language.word("chart.first_time"),
         language.word("chart.runs"),
@@ -290,6 +290,13 @@ def _earlier(account: Account, language: Language) -> Chart | None:
     )
     title, says = language.word("chart.earlier"), language.word("chart.earlier_says")
     return _chart("earlier", title, says, header, rows, draw, high=3.2)
+
+
+def _up_to_this_one(account: Account) -> pd.DataFrame:
+    """This wave and those that began before it; nothing where all of this one is excluded."""
+    waves = account.earlier
+    here = waves.index[waves["wave"] == account.wave]
+    return waves.loc[: here[0]] if len(here) else waves.head(0)
 
 
 def _chart(

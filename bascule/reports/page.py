@@ -22,9 +22,9 @@ from bascule.reports.charts import charts_of
 from bascule.reports.frames import UNDER_WAY
 from bascule.reports.language import Language, language_named
 from bascule.reports.self_contained import asset, in_script, policy, shown, templates
-from bascule.reports.sparing import A_LIST, some_of_each
+from bascule.reports.sparing import A_LIST, differing, some_of_each
 from bascule.reports.status import CabinetStatus, locked_out_in_words, needing_somebody, word_of
-from bascule.reports.summary import rerun_command
+from bascule.reports.summary import reconcile_command, rerun_command
 from bascule.reports.times import SPENT
 from bascule.reports.visible import visible
 from bascule.reports.workbook import DIFFERENCES
@@ -35,8 +35,8 @@ FIRST = 20
 """Of those that need somebody, as many as one sees without asking."""
 NAMED = 500
 """Things named of one list at most."""
-NAMED_BYTES = 750_000
-"""What all that is named may take of the page; twice that, where texts were tolerated too."""
+NAMED_BYTES = 500_000
+"""What all differences that are named may take of the page; as much again what was tolerated, and what was expected."""
 LONGEST = 600
 """Characters of a text that are shown: what a system said may be longer. The workbook has all of it."""
 AT_WORK = "underway"
@@ -50,7 +50,7 @@ def html_page(account: Account, language: str) -> bytes:
     """In UTF-8. The same account and language are the same bytes."""
     said = language_named(language)
     style, script = asset("report.css"), asset("report.js")
-    apart = _apart(account)
+    apart = _rows(differing(account.reconciled).merge(account.cabinets[["code", "outcome", "reason"]], on="code"))
     page = (
         templates()
         .get_template("report.html.j2")
@@ -68,6 +68,7 @@ def html_page(account: Account, language: str) -> bytes:
             needing=needing_somebody(account.status),
             word_for=lambda cabinet: _word_for(cabinet, said),
             command=rerun_command(account.status),
+            compare_again=reconcile_command(account.wave),
             findings=_gravest_first(account.findings),
             rows=_rows,
             first=FIRST,
@@ -79,6 +80,7 @@ def html_page(account: Account, language: str) -> bytes:
             drift=[one for one in apart if one["live"]],
             differences=_named(account, KINDS),
             tolerated=_named(account, ("tolerated",)),
+            expected=_named(account, ("expected",)),
             all_named_in="report.xlsx" if len(account.differences) <= DIFFERENCES else "report.json",
             chains="\n".join(f"{row.chain} {row.seq} {row.hash}" for row in account.audit.itertuples()),
         )
@@ -176,19 +178,11 @@ def _by_kind(account: Account) -> list[dict[str, Any]]:
     return _rows(counted.reset_index())
 
 
-def _apart(account: Account) -> list[dict[str, Any]]:
-    """The cabinets whose last comparison found the two sides not the same; `live`: of lists read later, which is drift."""
-    by_code = account.reconciled.groupby("code")
-    told = by_code[list(KINDS)].sum().join(by_code[["live", "at"]].first())
-    differ = told[told[list(KINDS)].sum(axis=1) > 0].reset_index()
-    return _rows(differ.merge(account.cabinets[["code", "outcome", "reason"]], on="code"))
-
-
 def _named(account: Account, kinds: Sequence[Listed]) -> list[dict[str, Any]]:
     """What exactly differs: a row for each cabinet, kind of thing and kind of difference.
 
     `which`: as many of the first SHOWN rows as NAMED and NAMED_BYTES let be named; `left_out`: of those that the ledger
-    names, how many are not; `unlisted`: how many more the ledger counted. `live`: as in `_apart`.
+    names, how many are not; `unlisted`: how many more the ledger counted. `live`: as in `differing`.
     """
     differences = account.differences[account.differences["kind"].isin(kinds)]
     lists = differences.groupby(A_LIST, sort=False)

@@ -9,13 +9,18 @@ from typing import Any
 
 import pandas as pd
 
+from bascule.checks.reconciliation import KINDS
 from bascule.model import Outcome
 from bascule.reports.account import Account
+from bascule.reports.sparing import differing
 from bascule.reports.status import WaveStatus, locked_out_in_words, needing_somebody, word_of
 from bascule.waves.choosing import DONE
 
 SHOWN = 50
 """Rows of a table at most; the CSV files hold them all."""
+
+MARKUP = re.compile(r"[\\`*\[\]<>|]|^[#+-]|(?<!\w)_++|(?<!_)_++(?![^\W_])")
+"""A line inside a word is none."""
 
 
 def summary(account: Account) -> str:
@@ -30,6 +35,7 @@ def summary(account: Account) -> str:
         rows = [[c.code, word_of(c), c.step or "", c.reason or "", c.next_action or ""] for c in needing]
         lines += _section("What needs somebody", ["cabinet", "stands", "at step", "why", "next"], rows, "failed.csv")
         lines += ["", "Once that is mended:", "", f"    {rerun_command(status)}"] if rerun_command(status) else []
+    lines += _drift(account)
     errors = account.errors[["cabinets", "error_signature", "codes", "first_seen"]]
     lines += _section("The same error", ["cabinets", "error", "which", "first seen"], _rows(errors), "failed.csv")
     reservations = account.reservations[["rule", "says", "cabinets", "codes", "remedy"]]
@@ -49,6 +55,18 @@ def rerun_command(status: WaveStatus) -> str:
     if any(outcome not in DONE for outcome in status.outcomes):
         return command
     return f"{command} --only {Outcome.PARTIAL}" if Outcome.PARTIAL in status.outcomes else ""
+
+
+def reconcile_command(wave: str) -> str:
+    return f"bascule reconcile --wave {shlex.quote(wave)}"
+
+
+def _drift(account: Account) -> list[str]:
+    """What was found when both sides were compared again; the outcomes stand."""
+    apart = differing(account.reconciled)
+    later = apart.loc[apart["live"], ["code", *KINDS, "at"]]
+    lines = _section("Drift: differences since the move", ["cabinet", *KINDS, "found"], _rows(later), "report.xlsx")
+    return [*lines, "", "Compare again:", "", f"    {reconcile_command(account.wave)}"] if lines else []
 
 
 def _totals(status: WaveStatus, run: str) -> list[str]:
@@ -91,5 +109,5 @@ def _table(header: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """What would be markup is shown as it is written."""
-    return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(text.split()))
+    """What would be markup is shown as it is written; a command can still be typed as it stands in the file."""
+    return MARKUP.sub(lambda found: re.sub(r"(.)", r"\\\1", found.group()), " ".join(text.split()))

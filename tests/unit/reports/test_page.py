@@ -311,6 +311,37 @@ def test_the_figures_of_a_chart_are_those_of_the_account(ledger: Ledger) -> None
     )
 
 
+def waves_beside(ledger: Ledger, name: str) -> list[list[str]]:
+    """The rows of the chart that holds waves against each other, read back from its figures; none where it is left out."""
+    page = html_page(account_of(ledger, name, now=NOW), "en").decode()
+    figure = re.search(r'<figure id="chart-earlier">.*?</figure>', page, re.DOTALL)
+    body = figure[0].partition("<tbody>")[2] if figure is not None else ""
+    return [re.sub(r"<[^>]+>", "|", row).strip("|").replace("||||", "|").split("|") for row in body.split("</tr>")[:-1]]
+
+
+def test_a_wave_is_held_against_those_before_it_and_never_against_later_ones(ledger: Ledger) -> None:
+    for number in range(10):
+        moved, closed = f"C{number}1", planned(f"C{number}2", evidence={"excluded": True})
+        write(ledger, planned(moved), ok(moved), closed, wave=f"w{number}", run=f"R{number}")
+    assert [row[0] for row in waves_beside(ledger, "w3")] == ["w0", "w1", "w2", "w3"]
+    assert [row[0] for row in waves_beside(ledger, "w9")] == [f"w{number}" for number in range(10)]
+    assert waves_beside(ledger, "w0") == []
+    drawn = re.search(
+        r'<figure id="chart-earlier">.*?</svg>', html_page(account_of(ledger, "w9", now=NOW), "en").decode(), re.DOTALL
+    )
+    assert drawn is not None
+    assert re.findall(r">(w\d)</text>", drawn[0]) == [f"w{number}" for number in range(2, 10)]
+
+
+def test_who_is_excluded_is_planned_and_is_not_among_those_to_be_moved(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"), wave="april")
+    write(ledger, planned("C0002"), ok("C0002"), planned("C0003", evidence={"excluded": True}))
+    page = Read(html_page(account(ledger), "en"))
+    assert page.totals["planned"] == "2"
+    assert [row[:2] for row in waves_beside(ledger, "pilot")] == [["april", "1"], ["pilot", "1"]]
+    assert "to be moved (excluded not counted)" in page.text
+
+
 def test_a_thousand_cabinets_with_much_to_name_are_a_page_of_less_than_five_megabytes(ledger: Ledger) -> None:
     wave(ledger, 1_000)
     told = account(ledger)
