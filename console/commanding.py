@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from console.running import Environment
-from console.telling import say, say_where
+from console.telling import say, say_where, tell
 
 Wave = Annotated[
     str | None, typer.Option("--wave", "-w", help="The wave, as the ledger knows it; left out: the only one at work.")
@@ -92,7 +92,7 @@ def _tell(word: str, wave: str | None, by: str | None, because: str, environment
     if answer.by_run is None:
         say(f"warning: {answer.says}; if it is alive, it takes note within seconds: bascule status --wave {wave}")
     else:
-        typer.echo(f"Wave {wave}: {answer.says}")
+        tell(f"Wave {wave}: {answer.says}")
     if word == Word.STOP:
         say(
             "Where a synchronisation runs, users stay locked out until the next run, reap or schedule sees it end; "

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from bascule.connectors.extracts import ExtractsMapping, examine
 from bascule.connectors.extracts.reading import ReadList, needed_in
 from bascule.connectors.extracts.remote import folder_of, in_words
 from bascule.model import Cabinet, System
+from console.telling import as_text
 
 SHOWN = 60
 """Rows at most; --json has them all."""
@@ -53,14 +54,14 @@ def examine_extracts(
 
 def as_table(rows: Sequence[ExaminedList], mapping: ExtractsMapping) -> Table:
     """All of a few rows; of many those that need somebody, the others counted."""
-    table = Table(title=f"Exported lists, by {escape(mapping.source)}", title_justify="left")
+    table = Table(title=as_text(f"Exported lists, by {mapping.source}", style="table.title"), title_justify="left")
     for column in ("cabinet", "list", "file", "rows", "age", "to look at"):
         table.add_column(column, overflow="fold", justify="right" if column == "rows" else "left")
     shown = rows if len(rows) <= SHOWN else [row for row in rows if not row.ok][:SHOWN]
     for row in shown:
         age = f"[red]{row.age}, stale[/]" if row.stale else row.age or ""
         count = "" if row.rows is None else f"{row.rows:,}"
-        table.add_row(row.cabinet, row.list, escape(row.file or ""), count, age, "\n".join(_to_look_at(row)))
+        table.add_row(row.cabinet, row.list, as_text(row.file or ""), count, age, Text("\n").join(_to_look_at(row)))
     if len(shown) < len(rows):
         rest = [row for row in rows if row not in shown]
         fine = sum(row.ok for row in rest)
@@ -115,8 +116,8 @@ def _notes(one: ReadList, mapping: ExtractsMapping) -> Iterator[str]:
         yield f"all rights are taken to be the {names} that occur; ge.droits.all of the mapping can name them"
 
 
-def _to_look_at(row: ExaminedList) -> Iterator[str]:
-    yield from (f"[red]{escape(problem)}[/]" for problem in row.problems)
-    yield from map(escape, row.notes)
+def _to_look_at(row: ExaminedList) -> Iterator[Text]:
+    yield from (as_text(problem, style="red") for problem in row.problems)
+    yield from map(as_text, row.notes)
     if row.unused:
-        yield escape(f"columns not used: {', '.join(row.unused)}")
+        yield as_text(f"columns not used: {', '.join(row.unused)}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.running import Environment
-from console.telling import say, say_where
+from console.telling import as_text, say, say_where
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -79,10 +79,10 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     totals = ", ".join(f"{count} {word}" for word, count in words.most_common())
     over = sum(cabinet.ended_at is not None for cabinet in status.cabinets)
     head = [
-        Text(f"Wave {status.wave}, grade {status.grade}: {totals}", style="bold"),
+        as_text(f"Wave {status.wave}, grade {status.grade}: {totals}", style="bold"),
         _bar(over, status.planned, width),
-        *(Text(line, style="bold red") for line in locked_out_in_words(status)),
-        *(Text(line, style="yellow") for line in status.halts),
+        *(as_text(line, style="bold red") for line in locked_out_in_words(status)),
+        *(as_text(line, style="yellow") for line in status.halts),
     ]
     rows = [one for one in needing_somebody(status) if one.started_at is not None]
     rows.sort(key=lambda one: (GRAVITY.index(one.outcome), one.slow is None))
@@ -94,7 +94,7 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     ]
     lines = [*head, *(_line(one, of_one, sizes) for one, of_one in zip(shown, cells, strict=True))]
     if len(shown) < len(rows):
-        lines.append(Text(f"… and {len(rows) - len(shown)} more: bascule status --wave {status.wave}", style="dim"))
+        lines.append(as_text(f"… and {len(rows) - len(shown)} more: bascule status --wave {status.wave}", style="dim"))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n").join(lines[:height])
@@ -129,10 +129,9 @@ def _cells(cabinet: CabinetStatus, now: datetime) -> tuple[str, ...]:
 
 
 def _line(cabinet: CabinetStatus, cells: Sequence[str], sizes: Sequence[int]) -> Text:
-    """One line, whatever it says: text from outside is shown as it is, never read as markup."""
+    """One line, whatever it says."""
     from rich.text import Text
 
-    from bascule.reports.visible import visible
     from console.tables import COLOURS
 
     line = Text()
@@ -141,4 +140,4 @@ def _line(cabinet: CabinetStatus, cells: Sequence[str], sizes: Sequence[int]) ->
     if cabinet.slow:
         line.append(f"SLOW {cabinet.slow}; ", style="yellow")
     why = " → ".join(told for told in (cabinet.reason, cabinet.next_action) if told)
-    return line.append(visible(" ".join(why.split())))
+    return line.append(as_text(" ".join(why.split())))

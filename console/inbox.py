@@ -21,7 +21,7 @@ from bascule.workorders import (
     is_same_person,
     why_no_answer,
 )
-from console.telling import print_json, say, say_where
+from console.telling import print_json, say, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.ledger import Desk
@@ -161,7 +161,7 @@ def answer(
         answers = _checked(_named(orders, settings), name, result, given, because, now)
     after = _at_the_desk(settings, lambda desk: desk.answer(answers))
     for one in after:
-        typer.echo(f"{one.id}: {answers[one.id].result}, says {name}")
+        tell(f"{one.id}: {answers[one.id].result}, says {name}")
     _say_what_comes_next(after, settings)
 
 
@@ -184,7 +184,7 @@ def approve(
     numbers = [one.id for one in _named(orders, settings)]
     after = _at_the_desk(settings, lambda desk: desk.approve(numbers, approval, declines=refuse))
     for one in after:
-        typer.echo(f"{one.id}: {'not approved, and open again' if refuse else 'approved'}, says {approval.by}")
+        tell(f"{one.id}: {'not approved, and open again' if refuse else 'approved'}, says {approval.by}")
     _say_what_comes_next(after, settings)
 
 
@@ -201,7 +201,7 @@ def withdraw(orders: Orders, by: By, because: Because, environment: Environment 
     numbers = [one.id for one in _named(orders, settings)]
     after = _at_the_desk(settings, lambda desk: desk.withdraw(numbers, withdrawal))
     for one in after:
-        typer.echo(f"{one.id}: withdrawn, says {withdrawal.by}")
+        tell(f"{one.id}: withdrawn, says {withdrawal.by}")
     _say_what_comes_next(after, settings)
 
 
@@ -362,7 +362,7 @@ def _write_sheet(orders: Sequence[WorkOrder], path: Path, now: datetime) -> None
     to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_on_hold(now)]
     write_orders(to_fill_in, path)
     left_out = len(orders) - len(to_fill_in)
-    typer.echo(
+    tell(
         f"{path}: {len(to_fill_in)} order{'' if len(to_fill_in) == 1 else 's'} to fill in; then: bascule answer --file {path} --by NAME"
     )
     if left_out:

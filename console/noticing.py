@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.telling import print_json, say, say_where
+from console.telling import print_json, say, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.notices import Message, Posted
@@ -50,9 +50,9 @@ def notify(
         print_json(told)
     else:
         for one in told:
-            typer.echo(f"{one['to']}: {one['state']}: {one['why'] or one['subject']}")
+            tell(f"{one['to']}: {one['state']}: {one['why'] or one['subject']}")
             if dry_run:
-                typer.echo(f"\n{one['text']}")
+                tell(f"\n{one['text']}")
     failed = sum(bool(one.failed) for one in looked)
     say(f"{len(looked)} would be sent." if dry_run else f"{len(looked) - failed} sent, {failed} to be tried again.")
     raise typer.Exit(Exit.NOT_OK if failed else Exit.OK)

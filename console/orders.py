@@ -17,6 +17,7 @@ from rich.text import Text
 from bascule.connectors.operator.forms import FormField, fields_of
 from bascule.connectors.operator.wording import Instructions, evidence_of, example_of, instructions, local, printable
 from bascule.workorders import OrderState, Result, WorkOrder
+from console.telling import as_text
 
 SHOWN = 60
 """Rows at most; --json and -o have them all."""
@@ -47,7 +48,7 @@ def show_inbox(orders: Sequence[WorkOrder], now: datetime) -> None:
         table.add_row(
             Text(order.id),
             Text(printable(order.values.get("name", order.cabinet))),
-            Text(instructions(order).title),
+            as_text(instructions(order).title),
             Text(printable(order.owner or "")),
             _age(now - order.opened_at),
             str(order.minutes),
@@ -190,7 +191,7 @@ class _Page:
     def _text(self, text: str, width: int | None = None, style: str = "") -> Text:
         """Broken here, as Rich would also break at the no-break spaces of French."""
         lines = (textwrap.fill(line, width or self.width, break_on_hyphens=False) for line in text.split("\n"))
-        return Text("\n".join(lines), style=style)
+        return as_text("\n".join(lines), style=style)
 
     def _at(self, instant: datetime) -> str:
         return local(instant, self.order)

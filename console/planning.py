@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.running import AnyHour, Because, Concurrency, Environment, IgnoreUnsupported, Json
-from console.telling import print_json, say
+from console.telling import print_json, say, tell
 
 if TYPE_CHECKING:
     from bascule.waves.plan import Plan
@@ -90,9 +90,9 @@ def plan(
         print_json(drawn_up.model_dump(mode="json"))
     else:
         if output is None:
-            typer.echo(page_of(drawn_up, first))
+            tell(page_of(drawn_up, first))
         # Beside a page on standard output, which may go into a file.
-        typer.echo("\n".join([*first, *in_short(drawn_up)]), err=output is None)
+        (say if output is None else tell)("\n".join([*first, *in_short(drawn_up)]))
     if output is not None:
         say(
             f"Written: {output}, and {output.with_suffix('.md')} to read and sign. Nothing else was written. "
@@ -259,4 +259,4 @@ def diff(
     if json:
         print_json(found.as_json())
     else:
-        typer.echo(str(found))
+        tell(str(found))

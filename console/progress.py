@@ -15,11 +15,13 @@ from bascule.engine import Standing
 from bascule.model import Cabinet, Outcome
 from bascule.reports import WaveStatus, status_of
 from bascule.reports.status import word_of
+from bascule.reports.visible import visible
 from bascule.waves.breaker import Trip
 from bascule.waves.governor import GateShut, StageHeld, Stop, WindowClosed
 from config.settings import Settings
 from config.wiring import open_ledger
 from console.tables import wave_in_words
+from console.telling import as_text
 from flows.preparing import Prepared
 from flows.watching import Watch
 
@@ -32,7 +34,7 @@ class Progress(Watch):
         self._console = Console(stderr=True, quiet=quiet)
         self._bar = Bar(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[words]}"),
@@ -53,11 +55,10 @@ class Progress(Watch):
         self._bar.stop()
 
     def begins(self, prepared: Prepared) -> None:
-        self._bar.update(self._task, description=f"wave {prepared.wave}", total=len(prepared.cabinets))
+        self._bar.update(self._task, description=visible(f"wave {prepared.wave}"), total=len(prepared.cabinets))
         if not self._console.is_terminal:
             self._console.print(
-                f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.rules.slots} at once",
-                highlight=False,
+                as_text(f"wave {prepared.wave}: {len(prepared.cabinets)} cabinets, {prepared.rules.slots} at once")
             )
 
     def stands(self, cabinet: Cabinet, standing: Standing) -> None:
@@ -68,13 +69,12 @@ class Progress(Watch):
         )
         if not self._console.is_terminal and word != Outcome.OK.value:
             told = ": ".join(part for part in (standing.step, standing.reason) if part)
-            self._console.print(f"  {cabinet.code} {word}: {told}", highlight=False, markup=False)
+            self._console.print(as_text(f"  {cabinet.code} {word}: {told}"))
 
     def goes_on(self, cabinet: Cabinet, step: str, operation: Operation) -> None:
         if operation.phase:
-            self._bar.update(
-                self._task, description=f"{cabinet.code} {step}: {operation.phase} {operation.progress:.0%}"
-            )
+            told = f"{cabinet.code} {step}: {operation.phase} {operation.progress:.0%}"
+            self._bar.update(self._task, description=visible(told))
 
     def status(self, settings: Settings) -> WaveStatus:
         assert self.prepared is not None
@@ -87,22 +87,17 @@ class Progress(Watch):
         out.print(wave_in_words(status))
         if self.conducted is not None and self.conducted.stop is not None:
             for line in why_it_stopped(self.conducted.stop, status.wave):
-                out.print(line, highlight=False, markup=False, soft_wrap=True)
+                out.print(as_text(line), soft_wrap=True)
         elif self.conducted is not None and self.conducted.stopped:
             out.print("Stopped.", highlight=False)
         if self.conducted is not None and (self.conducted.stop is not None or self.conducted.stopped):
-            out.print(what_goes_on(status), highlight=False, markup=False, soft_wrap=True)
+            out.print(as_text(what_goes_on(status)), soft_wrap=True)
         if (of_these := self._of_the_selection(status)) is not None:
             out.print(of_these, highlight=False, soft_wrap=True)
-        out.print(f"Report: {self.folder}", highlight=False, soft_wrap=True)
+        out.print(as_text(f"Report: {self.folder}"), soft_wrap=True)
         says_how = self.conducted is not None and self.conducted.stop is not None
         if status.grade not in (Outcome.OK, Outcome.OK_WITH_RESERVATIONS) and not says_how:
-            out.print(
-                f"Once mended or answered: bascule rerun --wave {status.wave}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+            out.print(as_text(f"Once mended or answered: bascule rerun --wave {status.wave}"), soft_wrap=True)
 
     def _of_the_selection(self, status: WaveStatus) -> str | None:
         """What became of the cabinets that this run took up, where they are not all: the exit code speaks of these."""

@@ -10,7 +10,7 @@ import typer
 
 from bascule.errors import BasculeError
 from console.running import Environment, Json
-from console.telling import print_json, say, say_where
+from console.telling import as_text, print_json, say, say_where, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,7 +173,6 @@ def _tell(told: pd.DataFrame) -> None:
     """A row a figure, a column a wave: which reads at any width that the waves' names leave."""
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     from bascule.reports.language import language_named
 
@@ -194,11 +193,11 @@ def _tell(told: pd.DataFrame) -> None:
     table = Table()
     table.add_column("")
     for row in rows:
-        table.add_column(Text(str(row["wave"])), overflow="fold")
+        table.add_column(as_text(str(row["wave"])), overflow="fold")
     for name, cells in figures.items():
-        table.add_row(name, *(Text(cell) for cell in cells))
+        table.add_row(name, *(as_text(cell) for cell in cells))
     Console().print(table)
     if len(rows) > 1:
         first, last = rows[0], rows[-1]
         gained = last["first_time_rate"] - first["first_time_rate"]
-        typer.echo(f"From {first['wave']} to {last['wave']}: {gained * 100:+.0f} points arrive in one run.")
+        tell(f"From {first['wave']} to {last['wave']}: {gained * 100:+.0f} points arrive in one run.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.telling import say, say_connectors, say_where
+from console.telling import say, say_connectors, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.engine.foresee import Foreseen, Foresight
@@ -235,7 +235,7 @@ async def _foresee(prepared: Prepared, settings: Settings, ledger: Ledger, *, as
         decision = decide(prepared.rules, proven, (), at)
     if not as_json:
         for line in _in_short(foreseen, decision):
-            typer.echo(line)
+            tell(line)
         for code, foresight in foreseen.items():
             say_foreseen(code, foresight.until_stop)
         say("Dry run: nothing was written, neither to a system nor to the ledger.")
@@ -268,10 +268,10 @@ def _in_short(foreseen: Mapping[str, Foresight], decision: Decision) -> Iterator
 
 
 def say_foreseen(code: str, steps: Sequence[Foreseen]) -> None:
-    typer.echo(code if steps else f"{code}: every step is proven")
+    tell(code if steps else f"{code}: every step is proven")
     for step in steps:
         does = f"would send {', '.join(step.does)}" if step.does else ""
-        typer.echo(f"  {step.step:15} {does}{' · ' if does and step.because else ''}{step.because}")
+        tell(f"  {step.step:15} {does}{' · ' if does and step.because else ''}{step.because}")
 
 
 def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_json: bool) -> int:

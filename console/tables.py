@@ -13,6 +13,7 @@ from rich.text import Text
 from bascule.model import Lifecycle
 from bascule.reports import CabinetStatus, WaveStatus
 from bascule.reports.status import needing_somebody, word_of
+from console.telling import as_text
 
 COLOURS = {"ok": "green", "waiting": "yellow", "paused": "yellow", "ok-with-reservations": "cyan", "blocked": "magenta"}
 SHOWN = 40
@@ -41,13 +42,15 @@ def wave_in_words(status: WaveStatus) -> Group:
         table.add_row("…", f"{len(needing) - SHOWN} more", "see failed.csv")
     if len(not_begun) > FEW:
         named = ", ".join(cabinet.code for cabinet in not_begun[:FEW])
-        table.add_row(f"{len(not_begun)} not begun", "planned", f"{named} … → {not_begun[0].next_action or ''}")
+        table.add_row(
+            f"{len(not_begun)} not begun", "planned", as_text(f"{named} … → {not_begun[0].next_action or ''}")
+        )
     fine = len(status.cabinets) - len(everyone)
     if fine:
         others = f"{fine} other{'s' if fine > 1 else ''}" if everyone else f"all {fine}"
         table.add_row(others, Text("ok", style="green"), "")
     told = f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); grade {status.grade}"
-    return Group(Text(told, style="italic"), table)
+    return Group(as_text(told, style="italic"), table)
 
 
 def _stands(cabinet: CabinetStatus, now: datetime) -> Text:
@@ -58,14 +61,13 @@ def _stands(cabinet: CabinetStatus, now: datetime) -> Text:
         *([(f"at {cabinet.step}", "dim")] if cabinet.step else []),
         *([(f"for {how_long}", "dim")] if (how_long := for_how_long(cabinet, now)) else []),
     ]
-    # Text that comes from outside is shown as it is, never read as markup.
-    return Text("\n").join(Text(line, style=style) for line, style in lines)
+    return Text("\n").join(as_text(line, style=style) for line, style in lines)
 
 
 def _why_and_next(cabinet: CabinetStatus) -> Text:
     told = [one for one in (cabinet.reason, cabinet.slow) if one]
     told += [f"→ {cabinet.next_action}"] if cabinet.next_action else []
-    return Text("\n".join(told))
+    return as_text("\n".join(told))
 
 
 def for_how_long(cabinet: CabinetStatus, now: datetime) -> str:

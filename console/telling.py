@@ -11,12 +11,38 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from rich.text import Text
+
     from bascule.model import Cabinet
     from config.settings import Settings
 
 
 def say(text: str) -> None:
-    typer.echo(text, err=True)
+    """Beside the results. Nothing in it steers the terminal, whoever's words it repeats."""
+    _echo(text, err=True)
+
+
+def tell(text: str) -> None:
+    """A result, for people. Nothing in it steers the terminal, whoever's words it repeats."""
+    _echo(text, err=False)
+
+
+def as_text(told: str, style: str = "") -> Text:
+    """For a table: words from outside are shown as they are, never read as markup, and steer no terminal."""
+    from rich.text import Text
+
+    from bascule.reports.visible import visible
+
+    return Text(visible(told), style=style)
+
+
+def _echo(text: str, *, err: bool) -> None:
+    # What is printable throughout holds nothing that hides: nobody waits for the reports to be imported.
+    if not text.isprintable():
+        from bascule.reports.visible import visible
+
+        text = visible(text)
+    typer.echo(text, err=err)
 
 
 def say_where(settings: Settings) -> None:
@@ -52,4 +78,6 @@ def masked(url: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    from bascule.reports.visible import in_json
+
+    typer.echo(in_json(json.dumps(value, ensure_ascii=False, indent=1)))

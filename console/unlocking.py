@@ -9,7 +9,7 @@ import typer
 
 from bascule.errors import BasculeError
 from console.inbox import NotAnOperator, Unclear
-from console.telling import say, say_connectors, say_where
+from console.telling import say, say_connectors, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.engine.reaping import Owed, Reaped
@@ -114,13 +114,13 @@ def _tell_reaped(reaped: Reaped) -> int:
     from console.exit_codes import Exit
 
     if not (reaped.let_in or reaped.left or reaped.stuck):
-        typer.echo("Nobody is locked out.")
+        tell("Nobody is locked out.")
     for code in sorted(reaped.let_in):
-        typer.echo(f"{code}: users can connect again, as GE shows.")
+        tell(f"{code}: users can connect again, as GE shows.")
     for code, why in sorted(reaped.left.items()):
-        typer.echo(f"{code}: users stay locked out: {why}")
+        tell(f"{code}: users stay locked out: {why}")
     for code, why in sorted(reaped.stuck.items()):
-        typer.echo(f"{code}: users may still be locked out: {why}")
+        tell(f"{code}: users may still be locked out: {why}")
         say(f"  see what GE shows; if users may be let in: bascule unlock {code} --because TEXT --by NAME")
     for code in sorted(reaped.overdue):
         say(f"  {code} is overdue: its users should have been back by now")
@@ -135,14 +135,14 @@ def _told(entry: Entry, owed: Owed) -> int:
     from console.exit_codes import Exit
 
     if entry.state is State.DONE:
-        typer.echo(f"{owed.code}: users can connect again, as GE shows.")
+        tell(f"{owed.code}: users can connect again, as GE shows.")
         say(f"Next: a run of the wave carries on: bascule rerun --cabinet {owed.code}")
         return Exit.OK
     if entry.state is State.WAITING:
-        typer.echo(f"{owed.code}: {entry.reason}")
+        tell(f"{owed.code}: {entry.reason}")
         say(f"Next: {entry.evidence.get('remedy') or f'bascule inbox --cabinet {owed.code}'}")
         return Exit.WAITING
-    typer.echo(f"{owed.code}: users may still be locked out: {entry.reason}")
+    tell(f"{owed.code}: users may still be locked out: {entry.reason}")
     say("Next: see what GE shows, and end the lock-out there by hand if it must be; then the next run goes on.")
     return Exit.NOT_OK
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from console.running import Environment, Json
-from console.telling import masked, print_json, say_where
+from console.telling import as_text, masked, print_json, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.inventory import Inventory
@@ -64,7 +64,7 @@ def show(status: WaveStatus) -> None:
 
     out = Console()
     for said in (*locked_out_in_words(status), *status.halts):
-        out.print(said, highlight=False, markup=False, soft_wrap=True)
+        out.print(as_text(said), soft_wrap=True)
     out.print(wave_in_words(status))
 
 
@@ -80,9 +80,9 @@ def _tell_waves(found: list[WaveStatus], *, as_json: bool) -> None:
         typer.echo("This ledger holds no wave yet: bascule run --inventory FILE")
     for one in found:
         outcomes = ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
-        typer.echo(f"{one.wave}: {one.planned} planned ({outcomes}); grade {one.grade}")
+        tell(f"{one.wave}: {one.planned} planned ({outcomes}); grade {one.grade}")
         for said in locked_out_in_words(one)[:1]:
-            typer.echo(f"  {said}")
+            tell(f"  {said}")
     if found:
         typer.echo("One of them: bascule status --wave W")
 
@@ -117,7 +117,7 @@ def doctor(
     else:
         for finding in found:
             typer.secho(f"{'ok   ' if finding.ok else 'WRONG'} ", fg="green" if finding.ok else "red", nl=False)
-            typer.echo(f"{finding.what}: {finding.says}{f' -> {finding.remedy}' if finding.remedy else ''}")
+            tell(f"{finding.what}: {finding.says}{f' -> {finding.remedy}' if finding.remedy else ''}")
     raise typer.Exit(0 if all(finding.ok for finding in found) else 2)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from bascule.connectors import Operation, OperationStatus
 from bascule.ledger import Ledger
 from bascule.model import Outcome
 from bascule.reports import status_of
-from console.progress import what_goes_on
+from console.progress import Progress, what_goes_on
+from tests.builders import cabinet
 from tests.unit.reports.histories import began, ended, ok, planned, proved, write
 
 
@@ -27,3 +31,17 @@ def test_a_stop_that_left_nobody_out_says_so(tmp_path: Path) -> None:
     with Ledger(f"sqlite:///{tmp_path / 'ledger.db'}") as ledger:
         write(ledger, planned("C0001"), ok("C0001"))
         assert "nobody is locked out" in what_goes_on(status_of(ledger, "pilot"))
+
+
+def test_what_a_system_calls_its_phase_is_no_markup(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    running = Operation(
+        id="1", verb="synchronise", key="K", status=OperationStatus.RUNNING, progress=0.5, phase="[/bold]\x1b[2J"
+    )
+    with Progress() as progress:
+        progress.goes_on(cabinet(1), "synchronise", running)
+    told = capsys.readouterr().err
+    assert "synchronise: [/bold]⟨001B⟩[2J 50%" in told
+    assert "\x1b[2J" not in told
