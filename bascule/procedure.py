@@ -625,7 +625,7 @@ PROCEDURE: tuple[Step, ...] = (
             for one in f.reconciled.not_compared
             if one.not_compared == NO_LIST
         ),
-        tells=lambda f: {"reconciled": f.reconciled.as_json()},
+        tells=lambda f: {"reconciled": f.reconciled.as_json()} if f.reconciled.tells_anything else {},
         remarks=_read_with_users_in,
     ),
     Step(

@@ -219,6 +219,9 @@ def _told(entry: Entry, history: Sequence[Entry], rows: Sequence[Mapping[str, An
 
     reconciled = entry.evidence.get("reconciled")
     told = Reconciliation.from_json(reconciled) if reconciled else None
+    unsaid = (
+        {one.what: one.not_compared for one in told.not_compared} if told else entry.evidence.get("not_compared", {})
+    )
     before = rows[:-1] if reconciled else rows
     last = before[-1] if before else None
     return Told(
@@ -228,7 +231,7 @@ def _told(entry: Entry, history: Sequence[Entry], rows: Sequence[Mapping[str, An
         next_action=entry.evidence.get("remedy"),
         since_last=rows[-1]["since_last"] if reconciled else None,
         last={name: last[name] for name in LAST_TIME} if last else None,
-        not_compared=tuple({"what": one.what, "why": one.not_compared} for one in told.not_compared) if told else (),
+        not_compared=tuple({"what": what, "why": why} for what, why in unsaid.items()),
         drift=_drift(history) if _result_of(entry) is Result.DRIFT else None,
         has_reservations=told is not None and told.has_reservations,
         reconciled=reconciled,

@@ -114,6 +114,11 @@ class Reconciliation:
         return all(one.what != "dossier" for one in self.not_compared)
 
     @property
+    def tells_anything(self) -> bool:
+        """Otherwise it is no comparison that reports may count: it would stand there as one without a difference."""
+        return self.tells_dossiers or self.differs
+
+    @property
     def is_same(self) -> bool:
         """The dossiers are, and whatever else was compared; what was not is in `not_compared`."""
         return self.tells_dossiers and not self.differs

@@ -77,16 +77,17 @@ def _told(
 ) -> Entry:
     lists = {kept: to_json(kept.view, read) for kept, read in ((Kept.SOURCE, source), (Kept.TARGET, target))}
     evidence: dict[str, Any] = {
-        "reconciled": reconciled.as_json(),
         "lists": {kept.value: hashlib.sha256(content).hexdigest() for kept, content in lists.items()},
         "taken_at": {Kept.SOURCE.value: source.taken_at.isoformat(), Kept.TARGET.value: target.taken_at.isoformat()},
     }
-    if reconciled.is_same:
-        return _entry(run, cabinet, attempt, SAME, _same_in_words(reconciled), evidence)
-    if not reconciled.differs:
+    if not reconciled.tells_anything:
         evidence["remedy"] = EXPORT_DOSSIERS
+        evidence["not_compared"] = {one.what: one.not_compared for one in reconciled.not_compared}
         says = f"nobody can say whether both sides are the same; not compared: {reconciled.not_compared_in_words()}"
         return _entry(run, cabinet, attempt, UNKNOWN, says, evidence, ErrorClass.HUMAN)
+    evidence["reconciled"] = reconciled.as_json()
+    if reconciled.is_same:
+        return _entry(run, cabinet, attempt, SAME, _same_in_words(reconciled), evidence)
     # Lists that differ are kept, to be looked into later; of lists that do not, their hash is enough.
     evidence["kept"] = {
         kept.value: run.ledger.keep(cabinet.code, kept.value, content, run.clock()) for kept, content in lists.items()

@@ -272,6 +272,7 @@ async def test_a_cabinet_whose_dossiers_nobody_can_list_waits_for_the_list_and_i
         assert standing.reason == "the dossiers were not compared: no list of Client Management tells them"
         assert standing.remedy == "export the dossiers of Client Management, then re-run"
         assert on.entries(FIRST, EntryKind.PROOF, "reconcile") == []
+        assert len(trend(on.ledger.history(FIRST))) == 0
 
         assert (await on.wave()).outcomes == {Outcome.OK: 1}
         [proof] = on.entries(FIRST, EntryKind.PROOF, "reconcile")
@@ -303,7 +304,11 @@ async def test_nothing_is_the_same_where_nothing_was_compared(three: Stage) -> N
     assert "the same on both sides" not in entry.reason
     assert "not compared: groups, dossiers, collaborateurs, rights, contacts (no list" in entry.reason
     assert entry.evidence["remedy"] == "export the dossiers of Client Management, then: bascule reconcile"
+    assert entry.evidence["not_compared"]["dossier"] == "no list of Client Management tells them"
     assert len(three.entries(FIRST, EntryKind.RECONCILED)) == 1, "another look would see no more"
+    assert len(trend(three.ledger.history(FIRST))) == 1, (
+        "it counts as no comparison, least of all as one without a difference"
+    )
 
 
 async def test_what_differs_is_told_beside_what_was_not_compared(three: Stage) -> None:

@@ -15,6 +15,7 @@ from bascule.checks.reconciliation import (
     Difference,
     Listed,
     Reconciliation,
+    What,
     contacts_to_enter,
 )
 from bascule.checks.sameness import Tolerated
@@ -115,7 +116,8 @@ def test_a_key_in_another_spelling_is_different_and_told_in_both(was: str, now: 
     told = compare(source, target, *Tolerated)
 
     assert not told.is_same
-    for what, rest in (("dossier", ""), ("group", ""), ("collaborateur", ""), ("right", " / G1 / saisie")):
+    rests: dict[What, str] = {"dossier": "", "group": "", "collaborateur": "", "right": " / G1 / saisie"}
+    for what, rest in rests.items():
         one = told.of(what)
         assert (one.count("missing"), one.count("extra"), one.count("tolerated")) == (0, 0, 0)
         assert one.different == (
@@ -211,7 +213,13 @@ def test_what_the_target_cannot_tell_is_neither_the_same_nor_different() -> None
 def test_nobody_says_the_same_where_the_dossiers_were_not_compared(also: tuple[str, ...]) -> None:
     told = compare(ge(), s4a(ge(), dossiers=(), unknown=("dossiers", *also)))
 
-    assert (told.is_same, told.differs, told.tells_dossiers) == (False, False, False)
+    assert (told.is_same, told.differs, told.tells_dossiers, told.tells_anything) == (False, False, False, False)
+
+
+def test_what_differs_is_told_though_the_dossiers_were_not_compared() -> None:
+    told = compare(ge(), s4a(ge(), dossiers=(), groups=(), unknown=("dossiers",)))
+
+    assert (told.is_same, told.differs, told.tells_anything) == (False, True, True)
 
 
 def test_what_is_shown_nowhere_is_no_reservation() -> None:

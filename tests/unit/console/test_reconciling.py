@@ -19,11 +19,11 @@ from bascule.engine.opening import begin
 from bascule.inventory import sample
 from bascule.inventory.stored import to_plain
 from bascule.ledger import Entry, EntryKind, Ledger, StoredInventory, first_broken
-from bascule.model import Outcome
+from bascule.model import Outcome, State
 from bascule.reports import status_of
 from config.settings import Settings, read_settings
 from config.wiring import run_on
-from console.reconciling import SHOWN, Result, Told, as_table, exit_code_of
+from console.reconciling import SHOWN, Chosen, Result, Told, as_table, exit_code_of, told_of
 from console.sandbox_process import SandboxProcess, start_sandbox
 from tests.unit.console.conftest import Bascule
 
@@ -264,6 +264,27 @@ def test_a_system_without_a_connector_is_refused_before_anything_is_read(
     assert told.code == 2
     assert "people are not asked for lists" in told.err
     assert history(tmp_path, "C0001") == before
+
+
+def test_a_cabinet_of_which_nothing_could_be_compared_names_what_to_programs_too() -> None:
+    why = "no list of Client Management tells them"
+    entry = Entry(
+        cabinet="C0001",
+        kind=EntryKind.RECONCILED,
+        at=datetime(2026, 12, 8, tzinfo=UTC),
+        who="ops",
+        wave="pilot",
+        run="R1",
+        state=State.UNKNOWN,
+        reason=f"nobody can say whether both sides are the same; not compared: dossiers ({why})",
+        evidence={"not_compared": {"dossier": why}, "remedy": "export the dossiers"},
+    )
+
+    [told] = told_of({"C0001": entry}, Chosen((), {}), {"C0001": [entry]})
+
+    assert (told.result, told.next_action, told.drift) == (Result.UNKNOWN, "export the dossiers", None)
+    assert told.as_json()["not_compared"] == ({"what": "dossier", "why": why},)
+    assert exit_code_of([told]) == 4
 
 
 def test_a_large_wave_shows_all_who_differ_and_counts_most_who_do_not() -> None:
