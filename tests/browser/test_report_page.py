@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bascule.ledger import Ledger
+from bascule.checks.reconciliation import Change, Compared, Difference, Reconciliation
+from bascule.ledger import EntryKind, Ledger
+from bascule.model import Outcome
 from bascule.reports.account import account_of
 from bascule.reports.page import html_page
 from bascule.reports.proces_verbal import proces_verbaux
 from tests.browser.chromium import Tab, browser, installed
 from tests.browser.waves import HOSTILE, wave
-from tests.unit.reports.histories import WHEN
+from tests.unit.reports.histories import WHEN, began, ended, line, planned, proved, write
 
 CHROMIUM = installed()
 pytestmark = [
@@ -194,6 +197,64 @@ def test_nobody_is_kept_out_by_how_it_looks_or_is_built(
     assert _grave(tab, "document") == []
     tab.value("open({row: 0, column: 5}); 0")
     assert _grave(tab, "'#detail'") == []
+
+
+@pytest.fixture(scope="module")
+def alarming(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wave of a name that nobody should give, whose breaker tripped with a hundred cabinets locked out."""
+    folder = tmp_path_factory.mktemp("alarm")
+    name = f"{HOSTILE}{'W' * 300}"
+    trip = {"governs": "Trip", "rule": "failures", "why": f"GE said {HOSTILE}{'x' * 400}", "common": ["A" * 200]}
+    halted = [line("@", EntryKind.RUN_BEGAN), line("@", EntryKind.NOTE, evidence=trip)]
+    out = [
+        [*planned(code), *began(code), *proved(code, "lock-out"), *ended(code, Outcome.FAILED, step="synchronise")]
+        for code in (f"C{number:019}" for number in range(100))
+    ]
+    told = Reconciliation(
+        (
+            Compared(
+                what="dossier",
+                source=400,
+                target=100,
+                missing=tuple(Difference(key=f"D{number}", group="SOCIAL") for number in range(300)),
+                extra=(Difference(key="D" * 400),),
+                different=(Difference(key="D1", changes=(Change(field="name", was=HOSTILE, now="N" * 400),)),),
+            ),
+        )
+    ).as_json()
+    apart = [line("C" + "0" * 19, EntryKind.RECONCILED, step="reconcile", evidence={"reconciled": told})]
+    with Ledger(f"sqlite:///{folder / 'ledger.db'}") as ledger:
+        write(ledger, [replace(entry, cabinet=f"@{name}") for entry in halted], *out, apart, wave=name)
+        account = account_of(ledger, name, now=WHEN + timedelta(days=1))
+    page = folder / "alarm.html"
+    page.write_bytes(html_page(account, "fr"))
+    return page
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_who_is_locked_out_is_on_the_first_screen_whatever_the_names_and_keeps_nobody_out(
+    tab: Tab, alarming: Path, tmp_path: Path, dark: bool
+) -> None:
+    tab.open(alarming, dark=dark)
+    tab.until("document.querySelectorAll('#cabinets .rows .row').length === 100")
+    tab.picture(tmp_path / "alarm.png")
+    assert (tab.complaints, tab.asked_for) == ([], [alarming.as_uri()])
+    alarm = "document.querySelector('.alarm')"
+    assert tab.value(f"{alarm}.innerText").startswith("Les utilisateurs de 100 cabinets sont sans accès depuis le ")
+    assert tab.value(f"{alarm}.querySelectorAll('bdi').length") == 20
+    assert "019 et 80 autres" in tab.value(f"{alarm}.innerText")
+    assert tab.value(f"{alarm}.getBoundingClientRect().bottom") < 900
+    assert tab.value(f"{TOO_WIDE}.map((one) => one.id || one.className || one.tagName)") == []
+    assert tab.value("document.documentElement.scrollWidth") <= 1280
+    assert "trip" in tab.value("document.querySelector('.open').innerText")
+    tab.value("for (const one of document.querySelectorAll('details')) one.open = true; 0")
+    assert tab.value(f"{TOO_WIDE}.map((one) => one.id || one.className || one.tagName)") == []
+    tab.value("document.getElementById('reconciliation').scrollIntoView({behavior: 'instant'})")
+    tab.picture(tmp_path / "drift.png")
+    tab.value(f"location.hash = '#q=C{'0' * 17}1'")
+    tab.until("document.querySelectorAll('#cabinets .rows .row').length === 10")
+    tab.value(AXE.read_text(encoding="utf-8") + "; 0")
+    assert _grave(tab, "document") == []
 
 
 def _grave(tab: Tab, where: str) -> list[Any]:
