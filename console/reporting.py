@@ -200,4 +200,4 @@ def _tell(told: pd.DataFrame) -> None:
     if len(rows) > 1:
         first, last = rows[0], rows[-1]
         gained = last["first_time_rate"] - first["first_time_rate"]
-        tell(f"From {first['wave']} to {last['wave']}: {gained * 100:+.0f} points arrive in one run.")
+        tell(f"From {first['wave']} to {last['wave']}: {round(gained * 100, 1):+g} points arrive in one run.")

@@ -82,6 +82,14 @@ def test_what_cannot_be_written_is_refused_in_words(
     assert refused.casefold() in " ".join(told.err.split()).casefold()
 
 
+def test_a_small_gain_is_told_as_one(bascule: Bascule, tmp_path: Path) -> None:
+    codes = [f"D{number:04}" for number in range(400)]
+    with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
+        write(ledger, *map(planned, codes[:200]), *map(ok, codes[1:200]), blocked(codes[0]), wave="before")
+        write(ledger, *map(planned, codes[200:]), *map(ok, codes[200:]), wave="after")
+    assert "From before to after: +0.5 points arrive in one run." in bascule("report", "compare", "before", "after").out
+
+
 def test_waves_are_held_against_each_other_in_the_order_in_which_they_ran(bascule: Bascule) -> None:
     rows = json.loads(bascule("report", "compare", "main", "pilot", "--json").out)
     assert [(row["wave"], row["arrived"], row["success_rate"]) for row in rows] == [("pilot", 1, 0.5), ("main", 2, 1.0)]
