@@ -616,11 +616,12 @@ class CabinetRun:
             else:
                 self._record_finding(step, finding, [finding.about])
         for same in notes.values():
-            self._record_finding(step, same[0], [finding.about for finding in same])
+            more = ", and others like it" if len(same) > 1 else ""
+            self._record_finding(step, same[0], [finding.about for finding in same], more)
 
-    def _record_finding(self, step: Step, finding: Finding, about: list[str]) -> None:
+    def _record_finding(self, step: Step, finding: Finding, about: list[str], more: str = "") -> None:
         told = {"rule": finding.rule, "level": finding.level.value, "about": about, "remedy": finding.remedy}
-        self._record_later(self._entry(step, EntryKind.FINDING, reason=finding.says, evidence=told))
+        self._record_later(self._entry(step, EntryKind.FINDING, reason=finding.says + more, evidence=told))
 
     def _entry(self, step: Step, kind: EntryKind, **fields: Any) -> Entry:
         return Entry(
