@@ -96,6 +96,8 @@ def grid_of(account: Account, language: Language) -> dict[str, Any]:
     texts: dict[str, int] = {}
     steps = list(_steps(account.steps, texts))
     cabinets = account.cabinets.merge(account.more, on="code", how="left")
+    apart = differing(account.reconciled)
+    cabinets["drift"] = cabinets["code"].isin(apart.loc[apart["live"], "code"]).map({True: 1, False: None})
     for column in ("started_at", "ended_at", "since"):
         cabinets[column] = pd.to_datetime(cabinets[column], utc=True)
     records = [

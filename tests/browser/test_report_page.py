@@ -251,6 +251,9 @@ def test_who_is_locked_out_is_on_the_first_screen_whatever_the_names_and_keeps_n
     assert tab.value(f"{TOO_WIDE}.map((one) => one.id || one.className || one.tagName)") == []
     tab.value("document.getElementById('reconciliation').scrollIntoView({behavior: 'instant'})")
     tab.picture(tmp_path / "drift.png")
+    tab.value("open({row: 0, column: 5}); 0")
+    assert "Écarts apparus après (dérive)" in tab.value("document.getElementById('detail').innerText")
+    tab.press("Escape")
     tab.value(f"location.hash = '#q=C{'0' * 17}1'")
     tab.until("document.querySelectorAll('#cabinets .rows .row').length === 10")
     tab.value(AXE.read_text(encoding="utf-8") + "; 0")

@@ -344,7 +344,7 @@ function open({ row, column }) {
       [word("grid.dossiers"), cabinet.dossiers == null ? null : number.format(cabinet.dossiers)],
       [word("grid.spent"), spent.filter((what) => cabinet[what]).map((what) => `${word(`spent.${what}`)} ${duration(cabinet[what])}`).join(" · ")],
       [word("grid.locked_out"), cabinet.locked_out ? duration(cabinet.locked_out) : null],
-      [word("grid.differences"), differences.join(" · ")],
+      [word(cabinet.drift ? "grid.drift" : "grid.differences"), differences.join(" · ")],
     ]),
     make("div", { class: "steps", tabindex: 0, role: "region", "aria-label": word("grid.step") }, table));
   detail.showModal();

@@ -204,6 +204,9 @@ def test_what_differs_since_the_move_is_drift_and_says_when_it_was_found(ledger:
     assert f"C0002 ok 2 0 0 {drifted[0].at:%d/%m/%Y %H:%M:%S} UTC" in drift
     assert "C0002 dossiers missing drift D0000, D0001" in drift
     assert "Dérive" in reconciliation(html_page(account(ledger), "fr"))
+    first, second = Read(html_page(account(ledger), "en")).figures["cabinets"]
+    assert "drift" not in first
+    assert second["drift"] == 1
 
 
 def test_a_wave_that_was_not_compared_again_tells_of_no_drift(ledger: Ledger) -> None:
