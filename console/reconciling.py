@@ -13,7 +13,7 @@ import typer
 
 from bascule.errors import BasculeError
 from console.running import Because, Concurrency, Environment, Json
-from console.telling import print_json, say_connectors, say_where
+from console.telling import as_text, print_json, say_connectors, say_where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -284,24 +284,20 @@ def _as_json(wave: str, found: Sequence[Told]) -> dict[str, Any]:
 
 def as_table(wave: str, found: Sequence[Told]) -> Table:
     from rich.table import Table
-    from rich.text import Text
 
     counted = Counter(one.result for one in found)
-    table = Table(
-        title=f"Wave {wave}, as it is now: {', '.join(f'{counted[result]} {result}' for result in Result if counted[result])}",
-        title_justify="left",
-    )
+    results = ", ".join(f"{counted[result]} {result}" for result in Result if counted[result])
+    table = Table(title=as_text(f"Wave {wave}, as it is now: {results}"), title_justify="left")
     for column in ("cabinet", "both sides", "what", "last time"):
         table.add_column(column, overflow="fold")
     same = [one for one in found if one.result is Result.SAME]
     for one in found[: len(found) - len(same) + SHOWN]:
         next_action = f"Next: {one.next_action}" if one.next_action else ""
         says = "\n".join(filter(None, (one.says, _drift_in_words(one), next_action)))
-        # Text that comes from outside is shown as it is, never read as markup.
-        table.add_row(one.code, f"[{COLOURS[one.result]}]{one.result}[/]", Text(says), Text(_last_time(one)))
+        table.add_row(one.code, as_text(one.result, COLOURS[one.result]), as_text(says), _last_time(one))
     if len(same) > SHOWN:
         unsaid = _reservations_in_words(same[SHOWN:])
-        table.add_row(f"{len(same) - SHOWN} others", f"[{COLOURS[Result.SAME]}]{Result.SAME}[/]", unsaid, "")
+        table.add_row(f"{len(same) - SHOWN} others", as_text(Result.SAME, COLOURS[Result.SAME]), unsaid, "")
     return table
 
 
@@ -354,7 +350,7 @@ def _tell_history(trend: pd.DataFrame, wave: str, *, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Wave {wave}: each time both sides were compared", title_justify="left")
+    table = Table(title=as_text(f"Wave {wave}: each time both sides were compared"), title_justify="left")
     # Most waves are compared whole: the column would only be narrow and empty.
     shown = [column for column in trend.columns if column != "not_compared" or trend[column].any()]
     for column in shown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.console import Console
 
 from bascule.engine import conduct
 from bascule.engine.opening import begin
@@ -21,6 +23,7 @@ from bascule.inventory.stored import to_plain
 from bascule.ledger import Entry, EntryKind, Ledger, StoredInventory, first_broken
 from bascule.model import Outcome, State
 from bascule.reports import status_of
+from bascule.reports.visible import UNSEEN
 from config.settings import Settings, read_settings
 from config.wiring import run_on
 from console.reconciling import SHOWN, Chosen, Result, Told, as_table, exit_code_of, told_of
@@ -296,6 +299,17 @@ def test_a_large_wave_shows_all_who_differ_and_counts_most_who_do_not() -> None:
     assert table.row_count == 60 + SHOWN + 1
     assert "60 drift" in str(table.title)
     assert list(table.columns[0].cells)[-1] == "60 others"
+
+
+def test_what_a_system_answered_steers_no_terminal_and_is_no_markup() -> None:
+    out = io.StringIO()
+    rows = [Told(code="C1", result=Result.DRIFT, says="1 dossier missing: D\x1b[2J[/bold]", next_action="\u202esee")]
+
+    Console(file=out, width=200).print(as_table("pilot[/x]\x07", rows))
+
+    assert "D⟨001B⟩[2J[/bold]" in out.getvalue()
+    assert "Wave pilot[/x]⟨0007⟩, as it is now: 1 drift" in out.getvalue()
+    assert UNSEEN.findall(out.getvalue()) == []
 
 
 def test_of_many_who_are_the_same_those_not_compared_whole_are_counted() -> None:
