@@ -7,7 +7,7 @@ import json as as_json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bascule.ledger.audit import Audited, Flaw, Head, Selection
+    from bascule.reports.seals import SealsSeen
 
 Wave = Annotated[str | None, typer.Option("--wave", "-w", help="A wave: its own chain and those of its cabinets.")]
 Cabinets = Annotated[list[str] | None, typer.Option("--cabinet", "-c", help="A cabinet's chain; may be repeated.")]
 
 HASH_SHOWN = 8
 """Characters of a hash that people compare at a glance; programs get all."""
+NAMED = 10
+"""Names that a line holds."""
 
 app = typer.Typer(no_args_is_help=True, help="What was done, by whom, and whether the ledger still says so.")
 
@@ -75,7 +78,7 @@ def verify(
     Example: bascule audit verify --against .bascule/runs/pilot/4f1c
     """
     from bascule.inventory.stored import from_plain
-    from bascule.ledger.anchor import files_in, heads_in
+    from bascule.ledger.anchor import heads_in
     from bascule.ledger.audit import audit
     from console.exit_codes import Exit
 
@@ -83,26 +86,12 @@ def verify(
     anchor = heads_in(against) if against is not None else {}
     selection = _selection(url, wave, cabinet, anchor)
     audited = audit(url, selection, anchor=anchor, inventory_digest=lambda content: from_plain(content).digest)
-    files, of_files = files_in(against) if against is not None else (0, ())
-    seals, of_seals = _seals(url, against, audited.flaws) if against is not None else (0, ())
-    flaws = (*audited.flaws, *of_files, *of_seals)
+    held = _held_against(url, against, anchor, audited) if against is not None else None
+    flaws = (*audited.flaws, *(held.flaws if held is not None else ()))
     if json:
-        print_json(
-            {
-                "intact": not flaws,
-                "chains": audited.chains,
-                "entries": audited.entries,
-                "lists": audited.lists,
-                "inventories": audited.inventories,
-                "anchored": len(anchor),
-                "files": files,
-                "seals": seals,
-                "broken": [asdict(flaw) for flaw in flaws],
-                "not_kept": list(audited.not_kept),
-            }
-        )
+        print_json(_as_json(audited, held, flaws))
     else:
-        _tell(audited, flaws, heads=len(anchor), files=files, seals=seals, against=against)
+        _tell(audited, held, flaws)
     raise typer.Exit(Exit.NOT_OK if flaws else Exit.OK)
 
 
@@ -223,29 +212,116 @@ def _instant(text: str) -> datetime:
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
 
 
-def _seals(url: str, folder: Path, flaws: Iterable[Flaw]) -> tuple[int, tuple[Flaw, ...]]:
-    from bascule.ledger import Ledger
-    from bascule.reports.seals import broken_seals
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What of a run folder was held against the ledger."""
 
+    folder: Path
+    heads: tuple[str, ...]
+    """Chains whose head was compared."""
+    of_heads: int
+    """How many the folder has."""
+    without_head: tuple[str, ...]
+    """Chains that were looked at and that the folder has not seen."""
+    files: int
+    sums: str | None
+    seals: SealsSeen
+    flaws: tuple[Flaw, ...]
+
+
+def _held_against(url: str, folder: Path, anchor: Mapping[str, Head], audited: Audited) -> _Held:
+    from bascule.ledger import Ledger
+    from bascule.ledger.anchor import files_in, sum_of_sums
+    from bascule.reports.seals import seals_in
+
+    files, of_files = files_in(folder)
+    broken = {flaw.of for flaw in audited.flaws}
     with Ledger(url, read_only=True) as ledger:
-        return broken_seals(ledger, folder, but={flaw.of for flaw in flaws})
+        seals = seals_in(folder, ledger, but=broken)
+    return _Held(
+        folder=folder,
+        heads=tuple(sorted(anchor.keys() & audited.looked_at)),
+        of_heads=len(anchor),
+        without_head=tuple(sorted(audited.looked_at - anchor.keys())),
+        files=files,
+        sums=sum_of_sums(folder),
+        seals=seals,
+        flaws=(*of_files, *seals.flaws),
+    )
 
 
 # What is told
 
 
-def _tell(audited: Audited, flaws: Sequence[Flaw], *, heads: int, files: int, seals: int, against: Path | None) -> None:
+def _as_json(audited: Audited, held: _Held | None, flaws: Sequence[Flaw]) -> dict[str, Any]:
+    seals = held.seals if held is not None else None
+    return {
+        "intact": not flaws,
+        "chains": audited.chains,
+        "entries": audited.entries,
+        "lists": audited.lists,
+        "inventories": audited.inventories,
+        "anchored": len(held.heads) if held is not None else 0,
+        "files": held.files if held is not None else 0,
+        "seals": len(seals.compared) if seals is not None else 0,
+        "compared": {
+            "heads": list(held.heads) if held is not None else [],
+            "of_heads": held.of_heads if held is not None else 0,
+            "seals": list(seals.compared) if seals is not None else [],
+            "of_seals": seals.there if seals is not None else 0,
+        },
+        "not_set_again": list(seals.not_set_again) if seals is not None else [],
+        "made_with": dict(seals.made_with) if seals is not None else {},
+        "sums": held.sums if held is not None else None,
+        "broken": [asdict(flaw) for flaw in flaws],
+        "not_kept": list(audited.not_kept),
+    }
+
+
+def _tell(audited: Audited, held: _Held | None, flaws: Sequence[Flaw]) -> None:
     for flaw in flaws:
         typer.echo(f"BROKEN {_place(flaw)}: {_printable(flaw.says)}")
     for one in audited.not_kept:
         typer.echo(f"not kept any more: {_printable(one)}")
+    if held is not None and held.seals.not_set_again:
+        typer.echo(_printable(_told_of_others(held.seals)))
     looked = (
         f"{audited.chains} chains, {audited.entries} entries, {audited.lists} lists, {audited.inventories} inventories"
     )
-    seen = f", against {heads} heads, {files} files and {seals} seals of {against}" if against is not None else ""
-    typer.echo(f"{'Intact' if not flaws else f'{len(flaws)} broken'}: {looked}{seen}.")
-    if against is None:
+    against = ""
+    if held is not None:
+        heads, seals = (
+            _share(held.heads, held.of_heads, "heads"),
+            _share(held.seals.compared, held.seals.there, "seals"),
+        )
+        against = f", against {heads}, {held.files} files and {seals} of {held.folder}"
+    typer.echo(f"{'Intact' if not flaws else f'{len(flaws)} broken'}: {looked}{_printable(against)}.")
+    if held is None:
         say("What was cut off at the end of a chain shows only against a run folder: --against FOLDER")
+        return
+    if held.sums is not None:
+        typer.echo(f"The folder stands and falls with the SHA-256 of its SHA256SUMS: {held.sums}")
+    if held.without_head:
+        say(f"The folder has no head of {_named(held.without_head)}: what was cut off there does not show against it.")
+
+
+def _share(compared: Sequence[str], there: int, what: str) -> str:
+    if len(compared) == there:
+        return f"{there} {what}"
+    return f"{len(compared)} of {there} {what}" + (f" ({_named(compared)})" if compared else "")
+
+
+def _named(names: Sequence[str]) -> str:
+    return _printable(", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else ""))
+
+
+def _told_of_others(seals: SealsSeen) -> str:
+    """What this version does not make again as it is there, and who says to have made it."""
+    made_by = ", ".join(f"{name} {which}" for name, which in seals.made_with.items())
+    return (
+        f"not set again: {_named(seals.not_set_again)}: made by {made_by}, records of form {seals.form}; "
+        "only compared with the hash in the folder, which vouches for nothing if the folder was written anew"
+    )
 
 
 def _place(flaw: Flaw) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, TypeVar
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from bascule.errors import BasculeError
 from bascule.ledger.audit import Flaw, Head, Wrong
+from bascule.ledger.ledger import Ledger
 from bascule.tables.opening import Accepted, content_of
 from bascule.tables.problems import Broken
 
@@ -25,11 +27,18 @@ GIVE_A_FOLDER = "give the folder of a run, as a run or bascule report has writte
 SMALL = Accepted(bytes=50 * 1024**2, rows=0, endings=".json", if_empty="Write it again: bascule report --wave W")
 """What is read of either file."""
 
+NAMED = 10
+"""Chains that a message names."""
+
 LINE = re.compile(r"(?P<sum>[0-9a-f]{64}) [ *](?P<path>.+)")
 
 
 class NoAnchor(BasculeError):
     """The folder tells nothing of a ledger."""
+
+
+class HeadsLost(BasculeError):
+    """The ledger no longer has what a run folder has seen of it."""
 
 
 class _Seen(BaseModel):
@@ -51,6 +60,27 @@ def heads_in(folder: Path) -> Mapping[str, Head]:
     return {name: Head(seen.seq, seen.hash) for name, seen in told.items()}
 
 
+def require_held(ledger: Ledger, folder: Path) -> None:
+    """Whether the folder may be written anew: what it has seen is still in the ledger. Raises HeadsLost."""
+    if not (folder / HEADS).exists():
+        return
+    elsewhere = "to write a report all the same, give another place: bascule report -o, or BASCULE_OUT"
+    try:
+        heads = heads_in(folder)
+    except NoAnchor as unreadable:
+        told = f"{unreadable}: what this folder has seen of the ledger would be lost, so nothing was written"
+        raise HeadsLost(told, remedy=f"move the folder away; {elsewhere}") from None
+    there = ledger.hashes_at({name: head.seq for name, head in heads.items()})
+    lost = sorted(name for name, head in heads.items() if there.get(name) != head.hash)
+    if lost:
+        named = ", ".join(f"{name} (entry {heads[name].seq})" for name in lost[:NAMED])
+        more = f" and {len(lost) - NAMED} more" if lost[NAMED:] else ""
+        raise HeadsLost(
+            f"{folder} has seen what the ledger no longer has: {named}{more}. Nothing was written, so that the folder still shows it",
+            remedy=f"bascule audit verify --against {shlex.quote(str(folder))}; {elsewhere}",
+        )
+
+
 def read_as(kind: TypeAdapter[T], path: Path) -> T:
     """A file of a run folder, strictly read. Raises NoAnchor."""
     try:
@@ -61,6 +91,11 @@ def read_as(kind: TypeAdapter[T], path: Path) -> T:
         first = wrong.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise NoAnchor(f"{path} is not as a run writes it: {where}: {first['msg']}", remedy=GIVE_A_FOLDER) from None
+
+
+def sum_of_sums(folder: Path) -> str | None:
+    """What stands for the whole folder, if it is kept elsewhere: the SHA-256 of its SHA256SUMS."""
+    return _sum_of(folder / SUMS)
 
 
 def files_in(folder: Path) -> tuple[int, tuple[Flaw, ...]]:

@@ -103,7 +103,10 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audited:
+    looked_at: frozenset[str]
+    """Chains by name, those of which nothing is left among them."""
     chains: int
+    """Those that are there."""
     entries: int
     lists: int
     inventories: int
@@ -157,13 +160,14 @@ def audit(
     inventory's digest from its content. Raises LedgerUnreachable.
     """
     seen = _Seen()
+    vanished: frozenset[str] = frozenset()
     with _reading(url) as connection:
         found = list(_flaws_of_chains(_rows(connection, selection), anchor or {}, seen))
         if anchor:
-            gone = anchor.keys() - _chain_names(connection)
+            gone = frozenset(anchor) - _chain_names(connection)
             # Which wave a chain was of, nobody can tell any more who has lost all of it.
-            asked = gone & set(selection.cabinets) if selection.cabinets and selection.wave is None else gone
-            found += [_vanished(name, anchor[name]) for name in sorted(asked)]
+            vanished = gone & set(selection.cabinets) if selection.cabinets and selection.wave is None else gone
+            found += [_vanished(name, anchor[name]) for name in sorted(vanished)]
         lists, of_lists = _lists(connection, selection)
         found += of_lists
         there = frozenset(connection.scalars(select(tables.evidence.c.hash)))
@@ -175,6 +179,7 @@ def audit(
             found += of_inventories
             found += [_no_inventory(digest) for digest in sorted(seen.inventories - stored)]
     return Audited(
+        looked_at=vanished | seen.chains,
         chains=len(seen.chains),
         entries=seen.entries,
         lists=lists,

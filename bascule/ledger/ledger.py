@@ -13,7 +13,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Row, Select, func, insert, select
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
 from bascule.ledger import leases, lock_outs, tables
@@ -294,6 +294,16 @@ class Ledger:
         found: dict[str, tuple[int, str]] = {}
         for codes in _in_groups(cabinets):
             found |= self._ask(partial(heads_of, cabinets=set(codes)))
+        return found
+
+    def hashes_at(self, places: Mapping[str, int]) -> dict[str, str]:
+        """The hash of each chain's entry in that place. Chains that have none there are left out."""
+        found: dict[str, str] = {}
+        named = tuple_(tables.entry.c.cabinet, tables.entry.c.seq)
+        for codes in _in_groups(sorted(places)):
+            query = select(tables.entry.c.cabinet, tables.entry.c.hash)
+            rows = self._rows(query.where(named.in_([(code, places[code]) for code in codes])))
+            found |= {row.cabinet: row.hash for row in rows}
         return found
 
     def at_work(self, now: datetime) -> frozenset[str]:

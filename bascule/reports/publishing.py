@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 from bascule.errors import BasculeError
 from bascule.inventory.rules import code
 from bascule.ledger import Ledger
+from bascule.ledger.anchor import require_held
 from bascule.reports.account import Account, account_of
 from bascule.reports.frames import failed_frame
 from bascule.reports.language import language_named
@@ -28,6 +30,8 @@ from bascule.tables.from_csv import read_csv
 from bascule.tables.opening import Accepted, content_of, text_of
 from bascule.tables.problems import Broken, Problem
 from bascule.waves.sizes import Sizes
+
+log = logging.getLogger("bascule.reports")
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What Excel takes for the beginning of a formula, or strips before it looks for one."""
@@ -60,11 +64,16 @@ class Published:
 def publish(
     ledger: Ledger, wave: str, out: Path, run: str | None = None, *, sizes: Sizes | None = None, language: str = "fr"
 ) -> Published:
-    """Writes the folder `out/<wave>/<run>` of a run, the last one by default. Raises NoSuchWave, DoesNotAddUp, ReportNotWritten."""
+    """Writes the folder `out/<wave>/<run>` of a run, the last one by default.
+
+    Raises NoSuchWave, DoesNotAddUp, ReportNotWritten; HeadsLost where the folder is there already and has seen more.
+    """
     account = account_of(ledger, wave, run, sizes=sizes, now=datetime.now(UTC))
     folder = out / safe_name(wave) / safe_name(account.run)
     try:
+        require_held(ledger, folder)
         files = tuple(write_whole(folder / name, content) for name, content in _files(ledger, account, language))
+        _clear(folder, files)
         sums = write_whole(folder / "SHA256SUMS", _sums(files, folder))
     except OSError as trouble:
         raise ReportNotWritten(
@@ -84,7 +93,7 @@ def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[st
     yield "report.json", as_json(account.as_json())
     # matplotlib takes a second to import: only who writes a report waits for it.
     from bascule.reports.page import html_page
-    from bascule.reports.proces_verbal import proces_verbaux
+    from bascule.reports.proces_verbal import PdfNotSet, proces_verbaux
     from bascule.reports.seals import SEALS, name_of, seal_of, seals_file
 
     yield "report.html", html_page(account, language)
@@ -93,11 +102,25 @@ def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[st
     seals: dict[str, Mapping[str, Any]] = {}
     pdfs = account.status.planned <= PDFS
     for one in proces_verbaux(ledger, account.wave, [cabinet.code for cabinet in account.status.cabinets]):
-        seals[one.record.code] = seal_of(one)
-        yield name_of(one.record.code, "html"), one.page()
+        page, pdf = one.page(), None
+        yield name_of(one.record.code, "html"), page
         if pdfs:
-            yield name_of(one.record.code, "pdf"), one.pdf()
-    yield SEALS, as_json(seals_file(account.wave, seals, pdfs=pdfs))
+            try:
+                pdf = one.pdf()
+            except PdfNotSet as refused:
+                log.warning("%s; %s", refused, refused.remedy)
+            else:
+                yield name_of(one.record.code, "pdf"), pdf
+        seals[one.record.code] = seal_of(one, page, pdf)
+    yield SEALS, as_json(seals_file(account.wave, seals))
+
+
+def _clear(folder: Path, made: Collection[Path]) -> None:
+    """A folder that is written anew keeps no procès-verbal of a cabinet that is under way again: nothing seals it."""
+    from bascule.reports.seals import left_behind
+
+    for path in left_behind(folder, made):
+        path.unlink()
 
 
 def read_failed(path: Path) -> tuple[str, ...]:

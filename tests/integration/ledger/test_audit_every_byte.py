@@ -74,8 +74,8 @@ class Tampering:
         with self.database.connect() as connection:
             found = connection.execute(text(rows)).all()
         return [
-            Place(id, named, cabinet, seq, bool(is_last), column)
-            for id, named, cabinet, seq, is_last in found
+            Place(number, named, cabinet, seq, bool(is_last), column)
+            for number, named, cabinet, seq, is_last in found
             for column in COLUMNS
         ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 import re
 import sqlite3
@@ -13,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from bascule.inventory import Inventory
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import Outcome
+from config.wiring import stored_version
+from console.exit_codes import Exit
+from tests.builders import cabinet
 from tests.unit.console.conftest import Bascule
-from tests.unit.reports.histories import blocked, from_the_beginning, line, ok, planned, write
+from tests.unit.reports.histories import WHEN, blocked, from_the_beginning, line, ok, planned, write
 
 DOCS = Path(__file__).parents[3] / "docs"
 
@@ -125,6 +131,153 @@ def test_what_was_cut_off_shows_against_a_run_folder(
     told = bascule("audit", "verify", "--against", str(run_folder), "--json")
     assert told.code == 4
     assert [(flaw["of"], flaw["wrong"]) for flaw in json.loads(told.out)["broken"]] == [(of, wrong)]
+
+
+def resealed(folder: Path) -> None:
+    """As somebody would who can write the whole folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "SHA256SUMS"]
+    sums = (
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n" for path in files
+    )
+    (folder / "SHA256SUMS").write_text("".join(sums))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM entry WHERE cabinet = 'C0001' AND kind = 'ended'",
+        "DELETE FROM entry WHERE cabinet = 'C0001'",
+        "UPDATE entry SET hash = hex(zeroblob(32)) WHERE cabinet = 'C0001' AND kind = 'ended'",
+    ],
+)
+def test_a_report_never_overwrites_a_folder_that_has_seen_what_the_ledger_no_longer_has(
+    bascule: Bascule, tamper: Tamper, run_folder: Path, statement: str
+) -> None:
+    before = {path: path.read_bytes() for path in run_folder.rglob("*") if path.is_file()}
+    tamper(statement)
+
+    told = bascule("report", "--wave", "pilot")
+
+    assert told.code == Exit.USAGE
+    assert f"{run_folder} has seen what the ledger no longer has: C0001 (entry 6)" in " ".join(told.err.split())
+    assert f"bascule audit verify --against {run_folder}" in told.err
+    assert {path: path.read_bytes() for path in run_folder.rglob("*") if path.is_file()} == before
+    assert bascule("audit", "verify", "--against", str(run_folder)).code == 4
+
+
+def test_a_report_is_written_elsewhere_all_the_same(bascule: Bascule, tamper: Tamper, run_folder: Path) -> None:
+    tamper("DELETE FROM entry WHERE cabinet = 'C0001' AND kind = 'ended'")
+
+    assert bascule("report", "--wave", "pilot", "-o", "elsewhere").code == 0
+    assert bascule("audit", "verify", "--against", str(run_folder)).code == 4
+
+
+def test_a_folder_whose_heads_cannot_be_read_is_not_overwritten(bascule: Bascule, run_folder: Path) -> None:
+    (run_folder / "heads.json").write_text("{}")
+
+    told = bascule("report", "--wave", "pilot")
+
+    assert told.code == Exit.USAGE
+    assert "names no chain" in told.err
+    assert "move the folder away" in told.err
+    assert (run_folder / "heads.json").read_text() == "{}"
+
+
+def test_a_report_is_written_again_where_the_ledger_went_on(
+    bascule: Bascule, ledger_file: Path, run_folder: Path
+) -> None:
+    with Ledger(f"sqlite:///{ledger_file}") as ledger:
+        asyncio.run(ledger.record(line("C0001", EntryKind.NOTE, reason="seen")))
+
+    assert bascule("report", "--wave", "pilot").code == 0
+    assert json.loads((run_folder / "heads.json").read_text())["C0001"]["seq"] == 7
+    assert bascule("audit", "verify", "--against", str(run_folder)).code == 0
+
+
+def test_a_selection_says_which_heads_were_compared(bascule: Bascule, tamper: Tamper, run_folder: Path) -> None:
+    tamper("DELETE FROM entry WHERE cabinet = '@pilot' AND seq > 1")
+
+    told = bascule("audit", "verify", "--cabinet", "C0001", "--against", str(run_folder))
+
+    assert told.code == 0
+    assert "against 1 of 3 heads (C0001)" in told.out
+    found = json.loads(bascule("audit", "verify", "-c", "C0001", "--against", str(run_folder), "--json").out)
+    assert (found["anchored"], found["seals"]) == (1, 2)
+    assert found["compared"] == {"heads": ["C0001"], "of_heads": 3, "seals": ["C0001", "C0002"], "of_seals": 2}
+
+    told = bascule("audit", "verify", "--cabinet", "C0003", "--against", str(run_folder))
+    assert (told.code, "against 0 of 3 heads," in told.out) == (0, True)
+    assert "The folder has no head of C0003" in told.err
+
+
+@pytest.mark.parametrize("column", ["kind = 'xx'", "evidence = '{{'", "at = 'yesterday'"])
+def test_a_chain_that_nobody_asked_for_and_that_cannot_be_read_breaks_its_seal_and_is_no_defect(
+    bascule: Bascule, tamper: Tamper, run_folder: Path, column: str
+) -> None:
+    tamper(f"UPDATE entry SET {column} WHERE cabinet = 'C0002' AND seq = 2")
+
+    told = bascule("audit", "verify", "--cabinet", "C0001", "--against", str(run_folder))
+    assert told.code == 4
+    assert re.findall("BROKEN (.*?): cannot be made again", told.out) == ["seal of C0002"]
+    told = bascule("audit", "verify", "--against", str(run_folder))
+    assert told.code == 4
+    assert re.findall(r"BROKEN (\w+), entry (\d)", told.out) == [("C0002", "2")]
+    assert "1 of 2 seals (C0001)" in told.out
+
+
+@pytest.mark.parametrize("content", ["{broken", "{}", "[]"])
+def test_an_inventory_that_is_none_is_named_and_no_defect(
+    bascule: Bascule, ledger_file: Path, tamper: Tamper, content: str
+) -> None:
+    rows = Inventory(cabinets=(cabinet(),), waves={}, warnings=(), source="inv.csv")
+    with Ledger(f"sqlite:///{ledger_file}") as ledger:
+        asyncio.run(ledger.store_inventory(stored_version(rows, at=WHEN, who="ops")))
+        write(ledger, planned("C0001", evidence={"inventory": rows.digest}), ok("C0001"))
+    folder = Path(bascule("report", "--wave", "pilot").out.splitlines()[0]).parent
+    tamper("DROP TRIGGER inventory_no_update")
+    tamper(f"UPDATE inventory SET content = '{content}'")
+
+    for words in ((), ("--cabinet", "C0001"), ("--wave", "pilot")):
+        told = bascule("audit", "verify", *words, "--against", str(folder))
+        assert told.code == 4
+        assert "BROKEN seal of C0001: cannot be made again" in told.out
+
+
+def test_what_was_taken_out_of_the_seals_is_named_though_the_sums_were_mended(
+    bascule: Bascule, run_folder: Path
+) -> None:
+    seals = json.loads((run_folder / "seals.json").read_text())
+    del seals["seals"]["C0001"]
+    (run_folder / "seals.json").write_text(json.dumps(seals))
+    resealed(run_folder)
+
+    told = bascule("audit", "verify", "--against", str(run_folder))
+
+    assert told.code == 4
+    assert "BROKEN file proces-verbaux/C0001.html: has no seal in seals.json" in told.out
+    assert "BROKEN file proces-verbaux/C0001.pdf: has no seal in seals.json" in told.out
+
+
+def test_a_proces_verbal_said_to_be_of_another_version_is_told_and_the_whole_folder_has_one_hash(
+    bascule: Bascule, run_folder: Path
+) -> None:
+    kept_elsewhere = hashlib.sha256((run_folder / "SHA256SUMS").read_bytes()).hexdigest()
+    assert kept_elsewhere in bascule("audit", "verify", "--against", str(run_folder)).out
+    pdf, seals = run_folder / "proces-verbaux/C0001.pdf", json.loads((run_folder / "seals.json").read_text())
+    pdf.write_bytes(b"%PDF-1.7 forged")
+    seals["made_with"]["bascule"] = "0.0.1"
+    seals["seals"]["C0001"]["pdf"] = hashlib.sha256(pdf.read_bytes()).hexdigest()
+    (run_folder / "seals.json").write_text(json.dumps(seals))
+    resealed(run_folder)
+
+    told = bascule("audit", "verify", "--against", str(run_folder))
+
+    assert told.code == 0
+    assert "not set again: proces-verbaux/C0001.pdf: made by" in told.out
+    assert "bascule 0.0.1" in told.out
+    assert kept_elsewhere not in told.out
+    found = json.loads(bascule("audit", "verify", "--against", str(run_folder), "--json").out)
+    assert (found["intact"], found["not_set_again"]) == (True, ["proces-verbaux/C0001.pdf"])
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,8 @@ import asyncio
 import html
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,13 +21,10 @@ from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.reports import proces_verbal
 from bascule.reports.language import LANGUAGES
 from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux
-from bascule.reports.publishing import publish
 from bascule.reports.record import NAMED, Record, record_of
-from bascule.reports.seals import broken_seals
 from tests.builders import cabinet
 from tests.unit.reports.histories import (
     History,
-    acted,
     began,
     blocked,
     ended,
@@ -273,70 +268,6 @@ def test_the_same_record_is_the_same_bytes(ledger: Ledger) -> None:
     write(ledger, planned(CODE), ok(CODE))
     one = ProcesVerbal(record(ledger), cabinet())
     assert (one.page(), one.pdf()) == (one.page(), one.pdf())
-
-
-# The folder
-
-
-def folder_of(ledger: Ledger, out: Path) -> Path:
-    write(
-        ledger, planned(CODE), planned("C0002"), planned("C0003"), ok(CODE), blocked("C0002"), acted("C0003", "connect")
-    )
-    return publish(ledger, "pilot", out).folder
-
-
-def test_who_has_ended_has_a_page_and_a_pdf_and_the_seals_hold(ledger: Ledger, tmp_path: Path) -> None:
-    folder = folder_of(ledger, tmp_path)
-    names = sorted(path.name for path in (folder / "proces-verbaux").iterdir())
-    assert names == ["C0001.html", "C0001.pdf", "C0002.html", "C0002.pdf"]
-    assert broken_seals(ledger, folder) == (2, ())
-
-
-def test_a_chain_that_goes_on_breaks_no_seal(ledger: Ledger, tmp_path: Path) -> None:
-    folder = folder_of(ledger, tmp_path)
-    write(ledger, ok("C0002"), run="R2")
-    assert broken_seals(ledger, folder) == (2, ())
-
-
-def another_figure(folder: Path) -> None:
-    page = folder / "proces-verbaux/C0001.html"
-    page.write_bytes(page.read_bytes().replace(b"prouv", b"Prouv", 1))
-
-
-def another_pdf(folder: Path) -> None:
-    pdf = folder / "proces-verbaux/C0001.pdf"
-    pdf.write_bytes(pdf.read_bytes()[:-2] + b"X\n")
-
-
-def no_page(folder: Path) -> None:
-    (folder / "proces-verbaux/C0001.html").unlink()
-
-
-def another_seal(folder: Path) -> None:
-    told = json.loads((folder / "seals.json").read_text())
-    told["seals"]["C0001"]["seal"] = "0" * 64
-    (folder / "seals.json").write_text(json.dumps(told))
-
-
-@pytest.mark.parametrize("forge", [another_figure, another_pdf, no_page, another_seal])
-def test_a_proces_verbal_that_was_touched_is_named(
-    ledger: Ledger, tmp_path: Path, forge: Callable[[Path], None]
-) -> None:
-    folder = folder_of(ledger, tmp_path)
-    forge(folder)
-    _, flaws = broken_seals(ledger, folder)
-    assert ["C0001" in flaw.of for flaw in flaws] == [True]
-
-
-def test_a_page_of_another_version_is_held_to_its_seal(ledger: Ledger, tmp_path: Path) -> None:
-    folder = folder_of(ledger, tmp_path)
-    told = json.loads((folder / "seals.json").read_text())
-    (folder / "seals.json").write_text(json.dumps(told | {"bascule": "0.0.1"}))
-    another_figure(folder)
-    assert broken_seals(ledger, folder) == (2, ())
-    page = folder / "proces-verbaux/C0001.html"
-    page.write_bytes(page.read_bytes().replace(told["seals"]["C0001"]["seal"].encode(), b"0" * 64))
-    assert [flaw.says for flaw in broken_seals(ledger, folder)[1]] == ["carries another seal"]
 
 
 def test_the_row_is_the_one_that_the_wave_was_planned_with(ledger: Ledger) -> None:
