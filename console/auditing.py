@@ -16,7 +16,7 @@ import typer
 
 from bascule.errors import BasculeError
 from console.running import Environment, Json
-from console.telling import print_json, say, say_where
+from console.telling import as_text, print_json, say, say_where
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -338,7 +338,10 @@ def _as_table(chain: str, entries: Sequence[Mapping[str, Any]]) -> Table:
 
     whose = f"Wave {chain.removeprefix('@')}" if chain.startswith("@") else f"Cabinet {chain}"
     table = Table(
-        title=f"{whose}: {len(entries)} entries", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=as_text(f"{whose}: {len(entries)} entries", style="table.title"),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
     )
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("when (UTC)", justify="right", min_width=10, max_width=10)

@@ -76,7 +76,10 @@ def main() -> None:
         say(f"error: {refused}")
         if refused.remedy:
             say(f"  {refused.remedy}")
-        sys.exit(2)
+        from bascule.ledger.anchor import HeadsLost
+
+        # The ledger is broken, as `audit verify` would say: the command was right.
+        sys.exit(4 if isinstance(refused, HeadsLost) else 2)
     except KeyboardInterrupt:
         say("Interrupted.")
         sys.exit(130)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -57,7 +57,9 @@ APPROVAL_COLUMNS = "code at who did about step result because".split()
 RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
 DIFFERENCE_COLUMNS = "code what kind key group detail".split()
 AUDIT_COLUMNS = ["chain", "seq", "hash"]
-RUN_COLUMNS = "run began_at ended_at who because plan bascule inventory environment".split()
+RUN_COLUMNS = "run began_at ended_at who because plan bascule inventory environment stands".split()
+ENDED, AT_WORK, NO_SIGN = "ended", "at work", "no sign of life"
+"""How a run stands: it said that it ended; it is at work; it did not, and is not: killed, or its machine went down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,9 +116,9 @@ class Account:
     approvals: pd.DataFrame
     """What people did, in the order of time: APPROVAL_COLUMNS."""
     reconciled: pd.DataFrame
-    """The last comparison of each cabinet, a row a kind of thing: RECONCILED_COLUMNS; `live`: of lists read later."""
+    """The last comparison of each cabinet, a row a kind of thing: RECONCILED_COLUMNS; `live`: made again after the step."""
     differences: pd.DataFrame
-    """Every single thing that it found missing, extra or different, as far as the ledger lists them: DIFFERENCE_COLUMNS."""
+    """Every single thing that it found not to be the same, tolerated and expected ones too, as far as the ledger lists them: DIFFERENCE_COLUMNS."""
     durations: pd.DataFrame
     """Index step; p50, p90, p95 in seconds, cabinets."""
     lock_outs: pd.DataFrame
@@ -182,11 +184,12 @@ def account_of(
     for code, history in ledger.each_history(codes):
         reading.take(code, history)
     chain = ledger.history(f"@{wave}")
-    runs = _runs(chain)
+    going = going_on(chain, ledger.live_runs(now))
+    runs = _runs(chain, going)
     held = {out.cabinet: out.since for out in ledger.lock_outs(now)}
     status = status_in(
         wave,
-        replace(reading.seen(), held=held, chain=chain, at_work_on_wave=going_on(chain, ledger.live_runs(now))),
+        replace(reading.seen(), held=held, chain=chain, at_work_on_wave=going),
         sizes,
     )
     cabinets = cabinets_frame(status)
@@ -312,7 +315,7 @@ def _compared(entry: Entry, told: Reconciliation) -> Iterator[tuple[object, ...]
 
 def _different(code: str, told: Reconciliation) -> Iterator[tuple[object, ...]]:
     for one in told.compared:
-        for kind in KINDS:
+        for kind in LISTED:
             for difference in getattr(one, kind):
                 detail = str(difference)[len(f"{difference.key} (") : -len(")")]
                 yield (code, one.what, kind, difference.key, difference.group, detail)
@@ -348,15 +351,16 @@ def _said(said: list[tuple[object, ...]], chain: Sequence[Entry]) -> pd.DataFram
     return pd.DataFrame(rows, columns=APPROVAL_COLUMNS).sort_values("at", kind="stable").reset_index(drop=True)
 
 
-def _runs(chain: Iterable[Entry]) -> pd.DataFrame:
+def _runs(chain: Iterable[Entry], going: Collection[str]) -> pd.DataFrame:
     rows: dict[str, list[object]] = {}
     for entry in chain:
         told = entry.evidence
         if entry.kind is EntryKind.RUN_BEGAN:
             which = [told.get(name) for name in ("plan", "version", "inventory", "environment")]
-            rows[entry.run] = [entry.run, entry.at, None, entry.who, entry.reason, *which]
+            stands = AT_WORK if entry.run in going else NO_SIGN
+            rows[entry.run] = [entry.run, entry.at, None, entry.who, entry.reason, *which, stands]
         elif entry.kind is EntryKind.RUN_ENDED and entry.run in rows:
-            rows[entry.run][2] = entry.at
+            rows[entry.run][2], rows[entry.run][-1] = entry.at, ENDED
     return pd.DataFrame(rows.values(), columns=RUN_COLUMNS)
 
 

@@ -73,9 +73,12 @@ class Language:
         return format_decimal(round(figure, digits), f"#,##0.{'0' * digits}".rstrip("."), locale=self.locale)
 
     def percent(self, share: float | None, digits: int = 0) -> str:
-        """Of 1."""
+        """Of 1. All is not said of what is almost all, nor nothing of what is almost nothing."""
         if share is None or share != share:  # noqa: PLR0124
             return NOTHING
+        least = 10 ** -(digits + 2)
+        if 0 < share < 1:
+            share = min(max(share, least), 1 - least)
         shape = f"#,##0.{'0' * digits}".rstrip(".")
         return format_percent(share, f"{shape}{NARROW_NO_BREAK if self.code == 'fr' else ''}%", locale=self.locale)
 

@@ -190,12 +190,17 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
         ],
         "which": list(_which(record, language)),
         "drift": [
-            word(
-                "pv.drift",
-                at=when(one["at"]),
-                missing=language.number(one["missing"]),
-                extra=language.number(one["extra"]),
-                different=language.number(one["different"]),
+            ". ".join(
+                [
+                    word(
+                        "pv.drift",
+                        at=when(one["at"]),
+                        missing=language.number(one["missing"]),
+                        extra=language.number(one["extra"]),
+                        different=language.number(one["different"]),
+                    ),
+                    *_not_compared_says(one["not_compared"], language),
+                ]
             )
             for one in record.drift
         ],
@@ -266,7 +271,22 @@ def _people(run_by: str | None, done_by: str | None, approved_by: str | None, la
 def _compared_says(record: Record, language: Language, when: Any, *, lost: bool) -> str:
     if record.reconciled is None:
         return language.word("pv.never_compared")
-    return language.word("pv.not_same" if lost else "pv.same", at=when(record.reconciled["at"]))
+    compared = record.reconciled["compared"]
+    unsaid = [one["what"] for one in compared if one["not_compared"]]
+    says = [language.word("pv.not_same" if lost else "pv.same", at=when(record.reconciled["at"]))]
+    says += _not_compared_says(unsaid, language)
+    for side, read in zip(("pv.source", "pv.target"), record.reconciled["read"], strict=True):
+        if read["under_lock_out"] is not None:
+            how = "pv.read_under_lock_out" if read["under_lock_out"] else "pv.read_with_users_in"
+            says.append(language.word(how, side=language.word(side), at=when(read["at"])))
+    return " ".join(says)
+
+
+def _not_compared_says(unsaid: Sequence[str], language: Language) -> Iterator[str]:
+    if unsaid:
+        yield language.word(
+            "pv.but_not", what=", ".join(language.word(f"what.{one.replace(' ', '-')}") for one in unsaid)
+        )
 
 
 def _what(one: Mapping[str, Any], language: Language) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import logging
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from bascule.reports.frames import failed_frame
 from bascule.reports.language import language_named
 from bascule.reports.status import WaveStatus
 from bascule.reports.summary import summary
+from bascule.reports.visible import visible
 from bascule.reports.workbook import workbook
 from bascule.tables.cells import Cell
 from bascule.tables.from_csv import read_csv
@@ -33,8 +35,8 @@ from bascule.waves.sizes import Sizes
 
 log = logging.getLogger("bascule.reports")
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What Excel takes for the beginning of a formula, or strips before it looks for one."""
+FORMULA = re.compile(r"(\A|[;\t\n])(?=\s*[=+\-@＝＋－＠])|\A(?=[\t\n])")
+"""Before what Excel takes for a formula: at the beginning of a cell, and after what is a separator somewhere."""
 LONGEST_NAME = 80
 PDFS = 1_000
 """Cabinets of a wave up to which every procès-verbal is set as a PDF too: 25 ms each. Of more, `bascule report --cabinet`."""
@@ -90,7 +92,7 @@ def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[st
     yield "failed.csv", as_csv(failed_frame(account.cabinets))
     yield "summary.md", summary(account).encode()
     yield "status.json", as_json(account.status.as_json())
-    yield "report.json", as_json(account.as_json())
+    yield "report.json", _whole(account)
     # matplotlib takes a second to import: only who writes a report waits for it.
     from bascule.reports.page import html_page
     from bascule.reports.proces_verbal import PdfNotSet, proces_verbaux
@@ -113,6 +115,14 @@ def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[st
                 yield name_of(one.record.code, "pdf"), pdf
         seals[one.record.code] = seal_of(one, page, pdf)
     yield SEALS, as_json(seals_file(account.wave, seals))
+
+
+def _whole(account: Account) -> bytes:
+    """Differences may be many hundred thousand: a line each, and never all of them as objects at once."""
+    rest = as_json(replace(account, differences=account.differences.head(0)).as_json())
+    lines: str = account.differences.to_json(orient="records", lines=True, force_ascii=False)
+    listed = lines.rstrip("\n").replace("\n", ",\n  ").encode()
+    return rest.replace(b'"differences": []', b'"differences": [' + listed + b"]", 1)
 
 
 def _clear(folder: Path, made: Collection[Path]) -> None:
@@ -153,14 +163,17 @@ def as_json(told: object) -> bytes:
 
 
 def as_csv(frame: pd.DataFrame) -> bytes:
-    """Commas, UTF-8 with the mark that makes Excel read it as such, and no cell that Excel would take for a formula."""
+    """Commas, texts in quotes, UTF-8 with the mark that makes Excel read it as such. No cell is a formula in Excel, whatever
+    it splits lines at, and nothing in one hides.
+    """
     text = frame.select_dtypes(include=["object", "string"]).columns
     safe = frame.assign(**{column: frame[column].map(_harmless, na_action="ignore") for column in text})
-    return ("\ufeff" + safe.to_csv(index=False, lineterminator="\r\n")).encode()
+    written = safe.to_csv(index=False, lineterminator="\r\n", quoting=csv.QUOTE_NONNUMERIC)
+    return ("\ufeff" + written).encode()
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return FORMULA.sub(r"\1'", visible(cell)) if isinstance(cell, str) else cell
 
 
 def _code_in(path: Path, cell: Cell) -> str:

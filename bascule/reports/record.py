@@ -9,18 +9,19 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from bascule.checks.findings import Level
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
 from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, Outcome, State
-from bascule.procedure import PROCEDURE, Step
+from bascule.procedure import PROCEDURE, Kept, Step
 from bascule.reports.status import instant_in_utc
 from bascule.workorders import OrderState, WorkOrder
 
 FORM = 1
-"""Rises when a record of the same entries would be another one: an older seal then stands for its own form."""
+"""Rises when a record of the same entries would be another one: seals of an older form are told, and not made again."""
 NAMED = 200
 """Things of one list that are named; the ledger has them all."""
 ENDS = (EntryKind.PROOF, EntryKind.VERDICT)
@@ -71,9 +72,10 @@ class Record:
     locked_out_seconds: tuple[float, ...]
     """Each time that users were kept out."""
     reconciled: Mapping[str, Any] | None
-    """at, and by kind of thing how many, and which (NAMED of each list); as the step compared them."""
+    """at, read (source, then target: at, under_lock_out), and by kind of thing how many, and which (NAMED of each list);
+    as the step compared them."""
     drift: tuple[Mapping[str, Any], ...]
-    """at, missing, extra, different: what was found when both sides were compared again later."""
+    """at, missing, extra, different, not_compared: what was found when both sides were compared again later."""
     reservations: tuple[Mapping[str, str], ...]
     """rule, level, about, says, remedy: what the last look of each step found and somebody has to see to."""
     decisions: tuple[Mapping[str, str], ...]
@@ -192,6 +194,7 @@ def _reconciled(history: Sequence[Entry]) -> dict[str, Any] | None:
     compared = Reconciliation.from_json(told[-1].evidence["reconciled"]).compared
     return {
         "at": instant_in_utc(told[-1].at),
+        "read": [_read(told[-1], kept) for kept in Kept],
         "compared": [
             {
                 "what": one.what,
@@ -208,12 +211,29 @@ def _reconciled(history: Sequence[Entry]) -> dict[str, Any] | None:
     }
 
 
+def _read(entry: Entry, kept: Kept) -> dict[str, Any]:
+    """at, under_lock_out: of one side's lists; None where the entry, an older one, does not tell."""
+    observed = entry.evidence.get("observed", {}).get(kept.value, {})
+    taken_at = observed.get("taken_at")
+    return {
+        "at": instant_in_utc(datetime.fromisoformat(taken_at)) if taken_at else None,
+        "under_lock_out": observed.get("under_lock_out"),
+    }
+
+
 def _drift(history: Sequence[Entry]) -> Iterator[dict[str, Any]]:
     for entry in history:
         if entry.kind is EntryKind.RECONCILED:
             told = entry.evidence.get("reconciled")
             counts = Reconciliation.from_json(told) if told else None
-            yield {"at": instant_in_utc(entry.at), **{kind: counts.count(kind) if counts else None for kind in KINDS}}
+            unsaid = (
+                [one.what for one in counts.not_compared] if counts else list(entry.evidence.get("not_compared", {}))
+            )
+            yield {
+                "at": instant_in_utc(entry.at),
+                **{kind: counts.count(kind) if counts else None for kind in KINDS},
+                "not_compared": unsaid,
+            }
 
 
 def _reservations(history: Sequence[Entry]) -> Iterator[dict[str, str]]:

@@ -349,7 +349,8 @@ def _at_the_door(cabinet: CabinetStatus, last: Entry, door: Sequence[Entry]) -> 
     if cabinet.locked_out_since is not None:
         if STILL_RUNNING in (cabinet.error_signature or ""):
             return cabinet
-        return replace(cabinet, next_action=f"users are locked out: run again, or bascule unlock {cabinet.code}")
+        by_hand = f"bascule unlock {cabinet.code} --because TEXT --by NAME"
+        return replace(cabinet, next_action=f"users are locked out: run again, or {by_hand}")
     since = [entry for entry in door if entry.seq > last.seq and entry.step == REOPEN]
     back = next((entry for entry in since if entry.kind is EntryKind.PROOF), None)
     if back is None:

@@ -14,6 +14,7 @@ from bascule.model import Outcome
 from bascule.reports.account import Account
 from bascule.reports.sparing import differing
 from bascule.reports.status import WaveStatus, locked_out_in_words, needing_somebody, word_of
+from bascule.reports.visible import visible
 from bascule.waves.choosing import DONE
 
 SHOWN = 50
@@ -44,9 +45,10 @@ def summary(account: Account) -> str:
     lines += _section("Users were locked out longest", ["cabinet", "minutes", "let in by"], out, "report.xlsx")
     durations = account.durations.round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
     lines += _section("Seconds a step took", ["step", "P50", "P90", "cabinets"], _rows(durations), "steps.csv")
-    runs = account.runs[["began_at", "ended_at", "who", "because", "plan"]]
+    ended = account.runs["ended_at"].where(account.runs["ended_at"].notna(), account.runs["stands"])
+    runs = account.runs.assign(ended=ended)[["began_at", "ended", "who", "because", "plan"]]
     lines += _section("Runs", ["began", "ended", "who", "why", "plan"], _rows(runs), "report.json")
-    return "\n".join(lines) + "\n"
+    return visible("\n".join(lines)) + "\n"
 
 
 def rerun_command(status: WaveStatus) -> str:

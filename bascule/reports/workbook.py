@@ -222,6 +222,7 @@ SHEETS = (
             Column("run", 30),
             Column("began_at", 19, "instant"),
             Column("ended_at", 19, "instant"),
+            Column("stands", 24, words="run"),
             Column("who", 16),
             Column("because", 45),
             Column("plan", 20),

@@ -158,7 +158,7 @@ def test_a_report_never_overwrites_a_folder_that_has_seen_what_the_ledger_no_lon
 
     told = bascule("report", "--wave", "pilot")
 
-    assert told.code == Exit.USAGE
+    assert told.code == Exit.NOT_OK
     assert f"{run_folder} has seen what the ledger no longer has: C0001 (entry 6)" in " ".join(told.err.split())
     assert f"bascule audit verify --against {run_folder}" in told.err
     assert {path: path.read_bytes() for path in run_folder.rglob("*") if path.is_file()} == before
@@ -177,7 +177,7 @@ def test_a_folder_whose_heads_cannot_be_read_is_not_overwritten(bascule: Bascule
 
     told = bascule("report", "--wave", "pilot")
 
-    assert told.code == Exit.USAGE
+    assert told.code == Exit.NOT_OK
     assert "names no chain" in told.err
     assert "move the folder away" in told.err
     assert (run_folder / "heads.json").read_text() == "{}"

@@ -90,6 +90,15 @@ def test_a_small_gain_is_told_as_one(bascule: Bascule, tmp_path: Path) -> None:
     assert "From before to after: +0.5 points arrive in one run." in bascule("report", "compare", "before", "after").out
 
 
+def test_who_did_not_arrive_is_never_rounded_away(bascule: Bascule, tmp_path: Path) -> None:
+    codes = [f"D{number:04}" for number in range(200)]
+    with Ledger(f"sqlite:///{tmp_path}/.bascule/ledger.db") as ledger:
+        write(ledger, *map(planned, codes), *map(ok, codes[1:]), blocked(codes[0]), wave="large")
+    told = bascule("report", "compare", "pilot", "large").out
+    assert "199 (99%)" in told
+    assert "100%" not in told
+
+
 def test_waves_are_held_against_each_other_in_the_order_in_which_they_ran(bascule: Bascule) -> None:
     rows = json.loads(bascule("report", "compare", "main", "pilot", "--json").out)
     assert [(row["wave"], row["arrived"], row["success_rate"]) for row in rows] == [("pilot", 1, 0.5), ("main", 2, 1.0)]

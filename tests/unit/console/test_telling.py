@@ -14,6 +14,7 @@ from rich.console import Console
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.reports.visible import UNSEEN
+from console.reconciling import Result, Told, as_table
 from console.telling import as_text
 from tests.unit.console.conftest import Bascule
 from tests.unit.reports.histories import began, ended, judged, line, ok, planned, write
@@ -61,6 +62,8 @@ def ledger(tmp_path: Path) -> None:
         ("audit", "show", "--cabinet", "C0001"),
         ("audit", "show", "--wave", "pilot"),
         ("audit", "show", "--wave", "pilot", "--json"),
+        ("audit", "show", "--wave", EVIL[:12]),
+        ("reconcile", "--wave", EVIL[:12], "--history"),
         ("inbox",),
     ],
 )
@@ -83,3 +86,11 @@ def test_words_for_a_table_are_no_markup_either() -> None:
     out = io.StringIO()
     Console(file=out, force_terminal=True, width=200, color_system=None).print(as_text(f"{EVIL} [red]x[/nothing]"))
     assert out.getvalue() == f"{SHOWN} [red]x[/nothing]\n"
+
+
+def test_what_differs_on_both_sides_is_shown_as_it_is() -> None:
+    out = io.StringIO()
+    drift = Told(code="C0001", result=Result.DRIFT, says=f"1 dossier different: D1 (name: {EVIL})", next_action=EVIL)
+    Console(file=out, force_terminal=True, width=300, color_system=None).print(as_table(EVIL, [drift]))
+    assert UNSEEN.findall(out.getvalue()) == []
+    assert out.getvalue().count(SHOWN) == 3

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bascule.ledger import EntryKind, Ledger
+from bascule.ledger import EntryKind, Ledger, this_process
 from bascule.model import Outcome, State
 from bascule.reports import NoSuchWave, status_of
 from bascule.reports.account import Account, account_of
@@ -139,6 +140,19 @@ def test_every_thing_that_differs_is_named_and_how(ledger: Ledger) -> None:
     ]
 
 
+def test_texts_that_were_tolerated_and_contacts_that_were_expected_are_named_too(ledger: Ledger) -> None:
+    told = compared([])
+    told["reconciled"]["compared"][0]["tolerated"] = [
+        {"key": "D7", "changes": [{"field": "name", "was": "Café", "now": "CAFE"}]}
+    ]
+    told["reconciled"]["compared"].append({"what": "contact", "source": 1, "target": 0, "expected": [{"key": "41"}]})
+    write(ledger, planned("C0001"), began("C0001"), proved("C0001", "reconcile", evidence=told))
+    assert rows(account(ledger).differences, "what", "kind", "key", "detail") == [
+        ("dossier", "tolerated", "D7", "name: Café -> CAFE"),
+        ("contact", "expected", "41", ""),
+    ]
+
+
 def test_runs_say_who_ran_them_why_and_under_which_plan(ledger: Ledger) -> None:
     write(ledger, planned("C0001"), ok("C0001"))
     told = {"plan": "abc", "version": "0.1.0", "inventory": "f" * 64, "environment": "sandbox"}
@@ -148,6 +162,16 @@ def test_runs_say_who_ran_them_why_and_under_which_plan(ledger: Ledger) -> None:
     last = account(ledger).runs.iloc[-1]
     assert (last["run"], last["who"], last["because"], last["plan"]) == ("R2", "claire", "mended", "abc")
     assert last["ended_at"] == over.at
+
+
+def test_a_run_that_did_not_say_that_it_ended_is_at_work_only_while_it_gives_a_sign_of_life(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    assert rows(account(ledger).runs, "run", "stands") == [("R1", "no sign of life")]
+    asyncio.run(ledger.sign_on("R1", this_process(), datetime.now(UTC)))
+    now = account_of(ledger, "pilot", now=datetime.now(UTC))
+    assert rows(now.runs, "run", "stands") == [("R1", "at work")]
+    write(ledger, [line("@pilot", EntryKind.RUN_ENDED)], run="R2")
+    assert rows(account(ledger).runs, "run", "stands") == [("R1", "ended"), ("R2", "no sign of life")]
 
 
 def test_how_long_users_were_out_adds_up_over_several_lock_outs(ledger: Ledger) -> None:

@@ -20,7 +20,7 @@ from bascule.engine.reaping import DEADLINE_MISSED
 from bascule.engine.walk import LOCKED_OUT_FOR
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
-from bascule.reports.account import SAID
+from bascule.reports.account import AT_WORK, ENDED, NO_SIGN, SAID
 from bascule.reports.language import LANGUAGES, NoSuchLanguage, language_named
 from bascule.reports.times import SPENT
 
@@ -30,6 +30,7 @@ OF_THE_CODE: dict[str, list[str]] = {
     "lifecycle": list(Lifecycle),
     "state": list(State),
     "step": [step.name for step in PROCEDURE],
+    "run": [stands.replace(" ", "-") for stands in (ENDED, AT_WORK, NO_SIGN)],
     "level": list(Level),
     "rule": [*(rule.id for rule in RULES), "REC-01", "CON-01", "ANS-01", "ANS-02", DEADLINE_MISSED, LOCKED_OUT_FOR],
     "spent": list(SPENT),
@@ -142,6 +143,24 @@ def test_figures_are_written_as_the_language_writes_them() -> None:
     assert (french.number(12_345.67, 1), english.number(12_345.67, 1)) == ("12\u202f345,7", "12,345.7")
     assert (french.percent(0.931), english.percent(0.9314, 1)) == ("93\u202f%", "93.1%")
     assert french.number(float("nan")) == "–"
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "written"),
+    [
+        (199 / 200, 0, "99%"),
+        (1_999 / 2_000, 1, "99.9%"),
+        (9_999 / 10_000, 1, "99.9%"),
+        (1 / 10_000, 0, "1%"),
+        (1 / 10_000, 1, "0.1%"),
+        (0.5, 0, "50%"),
+        (0, 0, "0%"),
+        (1, 1, "100.0%"),
+        (1.2, 0, "120%"),
+    ],
+)
+def test_only_all_is_a_hundred_in_a_hundred_and_only_nothing_is_none(share: float, digits: int, written: str) -> None:
+    assert language_named("en").percent(share, digits) == written
 
 
 def test_an_instant_is_that_of_the_zone_asked_for() -> None:

@@ -116,6 +116,13 @@ def test_who_ran_it_why_and_on_what_plan(ledger: Ledger) -> None:
     assert "4f1d2c4f1d2c" in text
 
 
+def test_a_run_that_was_killed_is_not_at_work(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    page = Read(html_page(account(ledger), "en"))
+    assert page.text.count("no sign of life: killed, or its machine went down") == 2
+    assert "at work" not in page.text
+
+
 def test_the_grid_knows_each_step_as_the_ledger_does(ledger: Ledger) -> None:
     write(ledger, planned("C0001"), planned("C0002"), ok("C0001"), blocked("C0002"))
     told = Read(html_page(account(ledger), "fr")).figures

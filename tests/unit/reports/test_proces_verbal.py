@@ -125,6 +125,54 @@ def test_what_was_compared_later_is_drift_and_changes_nothing_of_what_the_step_f
     assert [one["missing"] for one in record(ledger).drift] == [1]
 
 
+def read_at(minute: int, *, under_lock_out: bool) -> dict[str, Any]:
+    return {"taken_at": f"2026-12-01T19:{minute:02}:00+00:00", "under_lock_out": under_lock_out}
+
+
+@pytest.mark.parametrize(
+    ("under_lock_out", "says"),
+    [
+        (True, "Cible : listes lues le 01/12/2026 20:05:00, GE étant fermé à ses utilisateurs."),
+        (False, "Cible : listes lues le 01/12/2026 20:05:00, hors de la fermeture."),
+    ],
+)
+def test_when_the_lists_were_read_and_whether_users_were_locked_out_is_what_the_entry_tells(
+    ledger: Ledger, under_lock_out: bool, says: str
+) -> None:
+    observed = {
+        "source-lists": read_at(1, under_lock_out=True),
+        "target-lists": read_at(5, under_lock_out=under_lock_out),
+    }
+    evidence = {"observed": observed, "reconciled": {"compared": [{"what": "dossier", "source": 1, "target": 1}]}}
+    write(ledger, planned(CODE), began(CODE), proved(CODE, "reconcile", evidence=evidence), ended(CODE, Outcome.OK))
+    told = shown(record(ledger))
+    assert "Source : listes lues le 01/12/2026 20:01:00, GE étant fermé à ses utilisateurs." in told
+    assert says in told
+
+
+def test_an_older_entry_that_does_not_tell_when_lists_were_read_makes_the_page_claim_nothing(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), partial(["D1"]))
+    assert "listes lues" not in shown(record(ledger))
+    assert "fermeture" not in shown(record(ledger))
+
+
+def test_what_could_not_be_compared_later_is_named_and_no_number_stands_for_it(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), partial(["D1"]))
+    unsaid = {"not_compared": {"dossier": "no list", "right": "no list"}}
+    write(ledger, [line(CODE, EntryKind.RECONCILED, step="reconcile", state=State.UNKNOWN, evidence=unsaid)])
+    told = shown(record(ledger))
+    assert "manquants –, en trop –, différents –. Non comparé : dossiers, droits." in told
+    assert "manquants 0" not in told
+
+
+def test_what_was_the_same_as_far_as_it_was_compared_names_the_rest(ledger: Ledger) -> None:
+    unsaid = {"what": "right", "source": 9, "target": 0, "not_compared": "no list of Client Management tells them"}
+    evidence = {"reconciled": {"compared": [{"what": "dossier", "source": 9, "target": 9}, unsaid]}}
+    end = ended(CODE, Outcome.OK_WITH_RESERVATIONS)
+    write(ledger, planned(CODE), began(CODE), proved(CODE, "reconcile", evidence=evidence), end)
+    assert "aucun écart, hors ceux auxquels on s’attendait. Non comparé : droits." in shown(record(ledger))
+
+
 def test_the_seal_is_the_same_in_every_language_and_another_one_for_any_other_entry(ledger: Ledger) -> None:
     write(ledger, planned(CODE), ok(CODE))
     made = record(ledger)

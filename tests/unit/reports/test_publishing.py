@@ -6,6 +6,7 @@ import csv
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from bascule.procedure import PROCEDURE
 from bascule.reports import DoesNotAddUp
 from bascule.reports.publishing import NotAFailedFile, ReportNotWritten, as_csv, publish, read_failed, safe_name
 from bascule.reports.summary import rerun_command
+from bascule.reports.visible import UNSEEN
 from tests.unit.reports.histories import (
     History,
     acted,
@@ -127,6 +129,18 @@ def test_a_step_ordered_again_is_pending_and_an_ordinary_note_changes_nothing(le
     assert (ordered["state"], ordered["reason"]) == ("pending", "half of it is missing")
 
 
+def test_report_json_lists_every_difference_whatever_is_in_it(ledger: Ledger, tmp_path: Path) -> None:
+    hostile = '"differences": []\n\u2028\x85\\'
+    lost = [{"key": hostile, "group": hostile}, {"key": "D2"}]
+    told = {"reconciled": {"compared": [{"what": "dossier", "source": 2, "target": 0, "missing": lost}]}}
+    compared = proved("C0001", "reconcile", evidence=told)
+    write(ledger, planned("C0001", evidence={"name": hostile}), began("C0001"), compared, ended("C0001", Outcome.OK))
+    published = publish(ledger, "pilot", tmp_path)
+    listed = json.loads((published.folder / "report.json").read_text(encoding="utf-8"))
+    assert [(one["key"], one["group"]) for one in listed["differences"]] == [(hostile, hostile), ("D2", None)]
+    assert listed == json.loads(json.dumps(published.account.as_json()))
+
+
 def test_the_summary_says_what_to_do_at_two_in_the_morning(ledger: Ledger, tmp_path: Path) -> None:
     codes = ["C0001", "C0002", "C0003"]
     write(ledger, *map(planned, codes), ok("C0001"), blocked("C0002", "SOCIAL"), blocked("C0003", "PAIE|*x*"))
@@ -216,6 +230,30 @@ def test_cells_that_excel_would_run_are_text(tmp_path: Path) -> None:
     back = read(tmp_path / "x.csv")
     assert [cell[0] for cell in back["reason"]] == ["'"] * 6 + ["é"]
     assert set(back["attempts"]) == {"-1"}
+
+
+def test_a_formula_within_a_text_is_none_for_an_excel_that_splits_lines_at_semicolons(tmp_path: Path) -> None:
+    said = ["it said 1;=cmd|'/C calc'!A0;x", "a; +1", "a\t-1", "a\n@x", "＝1+1", " =1+1", "1 - 1; x = 1, -1"]
+    (tmp_path / "x.csv").write_bytes(as_csv(pd.DataFrame({"reason": said, "attempts": [1] * len(said)})))
+    told = ["it said 1;'=cmd|'/C calc'!A0;x", "a;' +1", "a\t'-1", "a\n'@x", "'＝1+1", "' =1+1", said[-1]]
+    assert list(read(tmp_path / "x.csv")["reason"]) == told
+    written = (tmp_path / "x.csv").read_text(encoding="utf-8-sig")
+    assert written.startswith(f'"reason","attempts"\n"{told[0]}",1\n')
+
+
+def test_what_would_hide_in_a_reason_is_seen_in_every_file_and_codes_stay_as_they_are(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    evil = "boom \x1b]0;mine\x07\x1b[2J\x9b31m\u202egpj.exe"
+    error: dict[str, Any] = {"reason": evil, "error_signature": evil}
+    end = ended("C0001", Outcome.FAILED, step="connect", remedy=evil, **error)
+    write(ledger, planned("C0001", evidence={"owner": evil}), began("C0001"), end)
+    folder = publish(ledger, "pilot", tmp_path / "runs").folder
+    for name in ("cabinets.csv", "steps.csv", "failed.csv", "summary.md"):
+        assert UNSEEN.findall((folder / name).read_text(encoding="utf-8-sig")) == []
+    assert read(folder / "failed.csv")["reason"][0].startswith("boom ⟨001B⟩]0;mine")
+    assert "boom ⟨001B⟩" in (folder / "summary.md").read_text(encoding="utf-8")
+    assert read_failed(folder / "failed.csv") == ("C0001",)
 
 
 def test_figures_that_do_not_add_up_are_not_written(

@@ -63,9 +63,14 @@ def test_nothing_in_a_name_is_markup(ledger: Ledger, name: str) -> None:
     assert re.sub(r"\\(.)", r"\1", reason) == name
 
 
+def test_a_run_that_was_killed_gives_no_sign_of_life(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    assert re.search(r"^\| [\d-]+ [\d:]+ UTC \| no sign of life \| ops \|", summary(account(ledger)), re.MULTILINE)
+
+
 def kept_out(code: str) -> History:
     """Its users are out."""
-    return [*began(code), *proved(code, "lock-out"), *ended(code, Outcome.NONE, lifecycle=Lifecycle.WAITING)]
+    return [*began(code), *proved(code, "lock-out"), *ended(code, Outcome.FAILED, step="synchronise")]
 
 
 def of_every_kind() -> list[History]:
