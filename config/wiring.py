@@ -16,7 +16,6 @@ from zoneinfo import ZoneInfo
 from bascule.connectors import Health, Remote
 from bascule.connectors.composed import ComposedRemote
 from bascule.connectors.contract import VERBS, verb_named
-from bascule.connectors.http import HttpRemote
 from bascule.connectors.operator.facts import agreed_from, changed_last
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Pace, RetryPolicy, Run
@@ -34,6 +33,7 @@ from config.expecting import expecting
 from config.settings import PaceSettings, Settings, SystemSettings
 
 if TYPE_CHECKING:
+    from bascule.connectors.http import HttpRemote
     from bascule.reports.publishing import Published
 
 HTTP, OPERATOR, EXTRACTS = "http", "operator", "extracts"
@@ -295,6 +295,9 @@ def current_user() -> str:
 
 
 def _http(system: System, chosen: SystemSettings) -> HttpRemote:
+    # httpx takes a while to import: commands that only read the ledger do not wait for it.
+    from bascule.connectors.http import HttpRemote
+
     assert chosen.url is not None
     reference = chosen.client_secret
     try:
