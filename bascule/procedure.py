@@ -388,7 +388,9 @@ synchronisation_was_cut = Condition(
     GE,
     "a synchronisation was cut midway; whether another one would resume it or start afresh is not known publicly",
     lambda f: f.ge.synchronisation is not None and f.ge.synchronisation.status is SynchronisationStatus.INTERRUPTED,
-    remedy="look at both sides, then: bascule rerun --cabinet CODE --again synchronise --because TEXT --by NAME",
+    remedy=lambda f: (
+        f"look at both sides, then: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
+    ),
 )
 users_can_connect = Condition(
     GE,
@@ -731,11 +733,15 @@ def _blocking(facts: Facts) -> tuple[Finding, ...]:
 
 
 def what_to_do_about(reconciled: Reconciliation) -> str:
-    """Where source and target differ."""
+    """Where source and target differ: after what is missing, the rest often explains itself."""
     group = reconciled.group_left_behind
-    if group is None:
-        return "see the list of what is missing; in most cases the AdminSage lacked rights on a dossier group"
-    return f"see the list of what is missing: all those dossiers are of the group {group!r}; see whether the AdminSage held every right on it"
+    if group is not None:
+        return f"the report names what is missing: all those dossiers are of the group {group!r}; see whether the AdminSage held every right on it"
+    if reconciled.count("missing"):
+        return "the report names what is missing; in most cases the AdminSage lacked rights on a dossier group"
+    if reconciled.count("extra"):
+        return "the report names what Client Management has besides; see who made it there"
+    return "the report names what differs; put it right on the side that is wrong"
 
 
 def differences_in_words(reconciled: Reconciliation, limit: int = 5) -> str:

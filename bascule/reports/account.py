@@ -56,6 +56,8 @@ FINDING_COLUMNS = "code step rule level about says remedy at run".split()
 APPROVAL_COLUMNS = "code at who did about step result because".split()
 RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
 DIFFERENCE_COLUMNS = "code what kind key group detail".split()
+EXPECTED = 20
+"""Expected things of a cabinet that are named: nobody has to see to them, and every cabinet has contacts."""
 AUDIT_COLUMNS = ["chain", "seq", "hash"]
 RUN_COLUMNS = "run began_at ended_at who because plan bascule inventory environment stands".split()
 ENDED, AT_WORK, NO_SIGN = "ended", "at work", "no sign of life"
@@ -151,6 +153,12 @@ class Account:
             missing=int(self.reconciled["missing"].sum()),
         )
 
+    def differences_as_json(self) -> dict[str, list[dict[str, Any]]]:
+        """`differences` are those that somebody has to see to; what was tolerated or expected stands in lists of its own."""
+        told = self.differences
+        rest = {str(kind): records(told[told["kind"] == kind]) for kind in LISTED if kind not in KINDS}
+        return {"differences": records(told[told["kind"].isin(KINDS)]), **rest}
+
     def as_json(self) -> dict[str, Any]:
         """For programs: the totals, then what stands behind them."""
         return {
@@ -162,9 +170,9 @@ class Account:
             "totals": self.totals.as_json(),
             "cabinets": records(self.cabinets.merge(self.more, on="code")),
             **{
-                name: records(getattr(self, name))
-                for name in ("errors", "findings", "approvals", "reconciled", "differences", "runs")
+                name: records(getattr(self, name)) for name in ("errors", "findings", "approvals", "reconciled", "runs")
             },
+            **self.differences_as_json(),
             "durations": records(self.durations.reset_index()),
             "audit": records(self.audit),
         }
@@ -316,7 +324,7 @@ def _compared(entry: Entry, told: Reconciliation) -> Iterator[tuple[object, ...]
 def _different(code: str, told: Reconciliation) -> Iterator[tuple[object, ...]]:
     for one in told.compared:
         for kind in LISTED:
-            for difference in getattr(one, kind):
+            for difference in getattr(one, kind)[: EXPECTED if kind == "expected" else None]:
                 detail = str(difference)[len(f"{difference.key} (") : -len(")")]
                 yield (code, one.what, kind, difference.key, difference.group, detail)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from bascule.checks.reconciliation import KINDS
 from bascule.errors import BasculeError
 from bascule.inventory.rules import code
 from bascule.ledger import Ledger
@@ -119,8 +120,9 @@ def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[st
 
 def _whole(account: Account) -> bytes:
     """Differences may be many hundred thousand: a line each, and never all of them as objects at once."""
-    rest = as_json(replace(account, differences=account.differences.head(0)).as_json())
-    lines: str = account.differences.to_json(orient="records", lines=True, force_ascii=False)
+    is_one = account.differences["kind"].isin(KINDS)
+    rest = as_json(replace(account, differences=account.differences[~is_one]).as_json())
+    lines: str = account.differences[is_one].to_json(orient="records", lines=True, force_ascii=False)
     listed = lines.rstrip("\n").replace("\n", ",\n  ").encode()
     return rest.replace(b'"differences": []', b'"differences": [' + listed + b"]", 1)
 

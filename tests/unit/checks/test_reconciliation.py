@@ -21,6 +21,7 @@ from bascule.checks.reconciliation import (
 from bascule.checks.sameness import Tolerated
 from bascule.connectors.operator.facts import ge_facts
 from bascule.facts import Dossier, DossierStatus, GeLists, S4aLists
+from bascule.procedure import what_to_do_about
 from tests.unit.checks.lists import ADMIN, CABINET, cabinet, contact, dossier, ge, group, holds, person, profile, s4a
 
 SHOWS_NOTHING = ge_facts(())
@@ -398,6 +399,20 @@ def test_a_group_that_stayed_behind_is_named() -> None:
     assert compare(source, s4a(source, dossiers=source.dossiers[:1])).group_left_behind == "G2"
     assert compare(source, s4a(source, dossiers=())).group_left_behind is None, "of two groups"
     assert compare(source, s4a(source)).group_left_behind is None, "nothing is missing"
+
+
+def test_what_to_do_is_told_of_what_differs_and_of_nothing_else() -> None:
+    source = ge(dossiers=(dossier("D1"), dossier("D2", group="G1"), dossier("D3", group="G2")))
+
+    def told(*there: Dossier) -> str:
+        return what_to_do_about(compare(source, s4a(source, dossiers=there)))
+
+    first, *rest = source.dossiers
+    assert "lacked rights on a dossier group" in told(first)
+    assert "the group 'G2'" in told(first, rest[0])
+    assert "what Client Management has besides" in told(*source.dossiers, dossier("D9"))
+    assert "what differs" in told(first, rest[0], replace(rest[1], name="Another name"))
+    assert "missing" not in told(*source.dossiers, dossier("D9"))
 
 
 def test_dossiers_without_a_group_are_no_group_that_stayed_behind() -> None:
