@@ -74,13 +74,19 @@ def _drift(account: Account) -> list[str]:
 def _totals(status: WaveStatus, run: str) -> list[str]:
     accounted = sum(status.outcomes.values())
     began = [c.started_at for c in status.cabinets if c.started_at]
-    ended = [c.ended_at for c in status.cabinets if c.ended_at]
+    ended = [c.ended_at for c in status.cabinets if c.ended_at and c.outcome is not Outcome.NONE]
+    left = status.outcomes.get(Outcome.NONE, 0)
+    is_open = [
+        f"The wave is open: {left} of them {'has' if left == 1 else 'have'} not ended (`none`). This tells how it stands.",
+        "",
+    ]
     when = f" First cabinet begun {min(began):%Y-%m-%d %H:%M} UTC" if began else ""
     when += f", last one ended {max(ended):%Y-%m-%d %H:%M} UTC." if ended else "." if began else ""
     counts = [[outcome.value, str(count)] for outcome, count in status.outcomes.items()]
     return [
         f"**{accounted} of {status.planned} cabinets accounted for. Grade: {status.grade}.**",
         "",
+        *(is_open if left else ()),
         f"Run `{run}`.{when}",
         "",
         *_table(["outcome", "cabinets"], counts),

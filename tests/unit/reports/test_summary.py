@@ -125,3 +125,10 @@ def what_is_wrong_with(command: str) -> str:
         return str(wrong)
     asks = any("--wave" in one.opts for one in known.params)
     return "says no wave" if asks and WAVE not in rest else ""
+
+
+def test_an_open_wave_says_that_it_is_and_no_longer_once_all_have_ended(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"))
+    assert "The wave is open: 1 of them has not ended" in summary(account(ledger))
+    write(ledger, ok("C0002"))
+    assert "The wave is open" not in summary(account(ledger))
