@@ -58,6 +58,8 @@ class Published:
     folder: Path
     files: tuple[Path, ...]
     account: Account
+    without_pdf: tuple[str, ...] = ()
+    """Whose procès-verbal has its page only: no PDF could be set of it."""
 
     @property
     def status(self) -> WaveStatus:
@@ -73,9 +75,11 @@ def publish(
     """
     account = account_of(ledger, wave, run, sizes=sizes, now=datetime.now(UTC))
     folder = out / safe_name(wave) / safe_name(account.run)
+    without_pdf: list[str] = []
     try:
         require_held(ledger, folder)
-        files = tuple(write_whole(folder / name, content) for name, content in _files(ledger, account, language))
+        made = _files(ledger, account, language, without_pdf)
+        files = tuple(dict.fromkeys(write_whole(folder / name, content) for name, content in made))
         _clear(folder, files)
         sums = write_whole(folder / "SHA256SUMS", _sums(files, folder))
     except OSError as trouble:
@@ -83,11 +87,11 @@ def publish(
             f"The report could not be written to {folder} ({trouble.strerror or trouble})",
             remedy=f"make room or choose another place (BASCULE_OUT), then: bascule report --wave {wave}; the ledger has everything",
         ) from trouble
-    return Published(folder, (*files, sums), account)
+    return Published(folder, (*files, sums), account, tuple(without_pdf))
 
 
-def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[str, bytes]]:
-    """Made one after the other, so that no two large ones are in memory at once."""
+def _files(ledger: Ledger, account: Account, language: str, without_pdf: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Made one after the other, so that no two large ones are in memory at once; one twice, where there is more to tell."""
     yield "cabinets.csv", as_csv(account.cabinets)
     yield "steps.csv", as_csv(account.steps)
     yield "failed.csv", as_csv(failed_frame(account.cabinets))
@@ -112,10 +116,13 @@ def _files(ledger: Ledger, account: Account, language: str) -> Iterator[tuple[st
                 pdf = one.pdf()
             except PdfNotSet as refused:
                 log.warning("%s; %s", refused, refused.remedy)
+                without_pdf.append(one.record.code)
             else:
                 yield name_of(one.record.code, "pdf"), pdf
         seals[one.record.code] = seal_of(one, page, pdf)
     yield SEALS, as_json(seals_file(account.wave, seals))
+    if without_pdf:
+        yield "summary.md", summary(account, without_pdf).encode()
 
 
 def _whole(account: Account) -> bytes:

@@ -162,7 +162,8 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         raise no_such_wave(ledger, wave)
     at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
-    waits = any(entry.lifecycle is Lifecycle.WAITING for entry in last.values())
+    waiting = {code for code, entry in last.items() if entry.lifecycle is Lifecycle.WAITING}
+    orders = {order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waiting else {}
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
     under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
     unsettled = any(entry.kind is not EntryKind.PLANNED and is_unsettled(entry) for entry in last.values())
@@ -172,8 +173,9 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         now=now,
         runs=runs,
         at_work=at_work,
-        orders={order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waits else {},
-        last_words=ledger.last_words() if waits else {},
+        orders=orders,
+        # Asked of the whole ledger, and news only of those that nobody is asked about any more.
+        last_words=ledger.last_words() if waiting - orders.keys() else {},
         dossiers={code: dossiers_told(told) for code, told in under_way.items()},
         begun={code: step for code, told in under_way.items() if (step := last_begun(told))},
         door=_by_code(ledger.of_wave(wave, DOOR_KINDS, steps=DOOR)) if unsettled else {},

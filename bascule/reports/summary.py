@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +25,8 @@ MARKUP = re.compile(r"[\\`*\[\]<>|]|^[#+-]|(?<!\w)_++|(?<!_)_++(?![^\W_])")
 """A line inside a word is none."""
 
 
-def summary(account: Account) -> str:
-    """Markdown."""
+def summary(account: Account, without_pdf: Sequence[str] = ()) -> str:
+    """Markdown. `without_pdf`: whose procès-verbal has its page only."""
     status = account.status
     lines = [f"# Wave {_plain(status.wave)}", ""]
     for said in (*locked_out_in_words(status), *status.halts):
@@ -46,6 +47,8 @@ def summary(account: Account) -> str:
     durations = account.durations.round(1).reset_index()[["step", "p50", "p90", "cabinets"]]
     lines += _section("Seconds a step took", ["step", "P50", "P90", "cabinets"], _rows(durations), "steps.csv")
     ended = account.runs["ended_at"].where(account.runs["ended_at"].notna(), account.runs["stands"])
+    pages_only = [[code, "print its page to a PDF from a browser: it says the same"] for code in without_pdf]
+    lines += _section("No PDF could be set of these procès-verbaux", ["cabinet", "next"], pages_only, "seals.json")
     runs = account.runs.assign(ended=ended)[["began_at", "ended", "who", "because", "plan"]]
     lines += _section("Runs", ["began", "ended", "who", "why", "plan"], _rows(runs), "report.json")
     return visible("\n".join(lines)) + "\n"

@@ -12,9 +12,11 @@ import pandas as pd
 import pytest
 
 from bascule.ledger import EntryKind, Ledger
+from bascule.ledger.anchor import files_in
 from bascule.model import Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports import DoesNotAddUp
+from bascule.reports.proces_verbal import PdfNotSet, ProcesVerbal
 from bascule.reports.publishing import NotAFailedFile, ReportNotWritten, as_csv, publish, read_failed, safe_name
 from bascule.reports.summary import rerun_command
 from bascule.reports.visible import UNSEEN
@@ -82,6 +84,27 @@ def test_a_run_folder_holds_what_was_promised(ledger: Ledger, tmp_path: Path) ->
     assert list(read(published.folder / "steps.csv").columns) == (
         "code step state reason attempts started_at ended_at error_class error_signature".split()
     )
+
+
+def test_whose_pdf_could_not_be_set_is_named_and_all_else_is_written(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_ever = ProcesVerbal.pdf
+
+    def not_the_first(made: ProcesVerbal) -> bytes:
+        if made.record.code == "C0001":
+            raise PdfNotSet
+        return as_ever(made)
+
+    monkeypatch.setattr(ProcesVerbal, "pdf", not_the_first)
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"), ok("C0002"))
+    published = publish(ledger, "pilot", tmp_path)
+    assert published.without_pdf == ("C0001",)
+    names = {path.name for path in published.files}
+    assert {"C0001.html", "C0002.html", "C0002.pdf", "seals.json", "SHA256SUMS"} <= names
+    assert "C0001.pdf" not in names
+    assert "## No PDF could be set" in (published.folder / "summary.md").read_text(encoding="utf-8")
+    assert files_in(published.folder)[1] == ()
 
 
 def test_every_cabinet_has_every_step_in_the_procedures_order(ledger: Ledger, tmp_path: Path) -> None:
