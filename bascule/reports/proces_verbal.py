@@ -162,12 +162,12 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
             [word("pv.locked_out"), ", ".join(language.duration(seconds) for seconds in outs) or word("pv.never")],
         ],
         "steps_title": word("pv.steps"),
-        "steps_head": [word(f"pv.{name}") for name in ("step", "state", "at", "by", "proof")],
+        "steps_head": [word(f"pv.{name}") for name in ("step", "state", "proven_at", "by", "proof")],
         "steps": [
             [
                 word(f"step.{one.step}"),
                 _state(one.state, one.reason, language),
-                when(one.at),
+                when(one.at if one.state is State.DONE else None),
                 _people(one.run_by, one.done_by, one.approved_by, language),
                 one.proof or "–",
             ]
@@ -189,32 +189,28 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
             for one in (record.reconciled or {"compared": []})["compared"]
         ],
         "which": list(_which(record, language)),
-        "drift": [
-            ". ".join(
-                [
-                    word(
-                        "pv.drift",
-                        at=when(one["at"]),
-                        missing=language.number(one["missing"]),
-                        extra=language.number(one["extra"]),
-                        different=language.number(one["different"]),
-                    ),
-                    *_not_compared_says(one["not_compared"], language),
-                ]
-            )
-            for one in record.drift
-        ],
+        "drift": [_drift_says(one, language, when) for one in record.drift],
         "drift_title": word("pv.drift_title"),
         "reservations_title": word("pv.reservations"),
         "reservations": [[_rule(one, language), one["says"], one["remedy"]] for one in record.reservations],
+        "left": list(_left(record, language)),
         "reservations_none": word("pv.no_reservations"),
         "troubles_title": word("pv.troubles"),
         "troubles": [[when(one["at"]), word(f"step.{one['step']}"), one["reason"]] for one in record.troubles],
         "decisions_title": word("pv.decisions"),
         "decisions": [[when(one["at"]), one["who"], one["what"], one["because"]] for one in record.decisions],
         "runs_title": word("pv.runs"),
+        "runs_head": [
+            word(f"pv.{name}") for name in ("run_began", "run_ended", "run_by", "run_outcome", "run_because")
+        ],
         "runs": [
-            [when(one["began"]), when(one["ended"]), one["who"] or "–", _run_word(one["outcome"], language)]
+            [
+                when(one["began"]),
+                when(one["ended"]),
+                one["who"] or "–",
+                _run_word(one["outcome"], language),
+                one.get("because") or "–",
+            ]
             for one in record.runs
         ],
         "signatures": [word("pv.for_cabinet"), word("pv.for_operator")],
@@ -282,11 +278,36 @@ def _compared_says(record: Record, language: Language, when: Any, *, lost: bool)
     return " ".join(says)
 
 
+def _drift_says(one: Mapping[str, Any], language: Language, when: Any) -> str:
+    if one["missing"] is None and not one["not_compared"]:
+        return language.word("pv.drift_failed", at=when(one["at"]))
+    counts = {kind: language.number(one[kind]) for kind in KINDS}
+    found = language.word("pv.drift", at=when(one["at"]), **counts)
+    return ". ".join([found, *_not_compared_says(one["not_compared"], language)])
+
+
 def _not_compared_says(unsaid: Sequence[str], language: Language) -> Iterator[str]:
     if unsaid:
         yield language.word(
             "pv.but_not", what=", ".join(language.word(f"what.{one.replace(' ', '-')}") for one in unsaid)
         )
+
+
+def _left(record: Record, language: Language) -> Iterator[str]:
+    """The steps that are not done, and what no comparison has compared. Who is excluded has nothing left to do."""
+    if record.outcome is Outcome.EXCLUDED:
+        return
+    undone = [
+        language.word(f"step.{one.step}")
+        + (f" ({language.word(f'state.{one.state}')})" if one.state is not State.PENDING else "")
+        for one in record.steps
+        if one.state is not State.DONE
+    ]
+    if undone:
+        yield language.word("pv.left", steps=", ".join(undone))
+    later = [one["not_compared"] for one in record.drift if one["missing"] is not None]
+    unsaid = [one["what"] for one in (record.reconciled or {"compared": []})["compared"] if one["not_compared"]]
+    yield from _not_compared_says([what for what in unsaid if all(what in rest for rest in later)], language)
 
 
 def _what(one: Mapping[str, Any], language: Language) -> str:

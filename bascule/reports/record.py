@@ -64,7 +64,7 @@ class Record:
     began_at: str | None
     ended_at: str | None
     runs: tuple[Mapping[str, str | None], ...]
-    """run, who, began, ended, outcome."""
+    """run, who, began, ended, outcome; because, where the run was given a reason."""
     steps: tuple[StepRecord, ...]
     """All of the procedure, in its order."""
     troubles: tuple[Mapping[str, str], ...]
@@ -157,6 +157,7 @@ def _run(began: Entry, ended: Entry | None) -> dict[str, str | None]:
         "began": instant_in_utc(began.at),
         "ended": instant_in_utc(ended.at) if ended is not None else None,
         "outcome": told,
+        **({"because": str(because)} if (because := began.evidence.get("because")) else {}),
     }
 
 

@@ -6,8 +6,11 @@ import asyncio
 import html
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +21,7 @@ from bascule.inventory import Inventory
 from bascule.inventory.stored import to_plain
 from bascule.ledger import EntryKind, Ledger, StoredInventory
 from bascule.model import Cabinet, Lifecycle, Outcome, State
+from bascule.procedure import PROCEDURE
 from bascule.reports import proces_verbal
 from bascule.reports.language import LANGUAGES
 from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux
@@ -37,6 +41,8 @@ from tests.unit.reports.histories import (
 )
 
 CODE = "C0001"
+PDFTOTEXT = shutil.which("pdftotext")
+A4_POINTS = 595
 
 
 def record(ledger: Ledger, row: Cabinet | None = None, wave: str = "pilot") -> Record:
@@ -171,6 +177,72 @@ def test_what_was_the_same_as_far_as_it_was_compared_names_the_rest(ledger: Ledg
     end = ended(CODE, Outcome.OK_WITH_RESERVATIONS)
     write(ledger, planned(CODE), began(CODE), proved(CODE, "reconcile", evidence=evidence), end)
     assert "aucun écart, hors ceux auxquels on s’attendait. Non comparé : droits." in shown(record(ledger))
+
+
+DONE = [entry for step in PROCEDURE for entry in proved(CODE, step.name)]
+NOT_COMPARED = {"what": "default profile", "source": 1, "target": 0, "not_compared": "no list tells it"}
+
+
+def test_steps_that_are_not_done_are_left_to_do_and_say_how_they_stand(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), partial(["D1"]))
+    told = shown(record(ledger)).partition("Réserves et ce qui reste à faire")[2]
+    assert "Rapprochement (échec), Utilisateurs, Affectations, Contacts." in told
+    assert "Aucune réserve" not in told
+
+
+def test_no_reservation_is_only_said_where_all_is_done_and_compared(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), began(CODE), DONE, ended(CODE, Outcome.OK))
+    assert "Aucune réserve" in shown(record(ledger))
+    same = {"what": "dossier", "source": 9, "target": 9}
+    again = proved(CODE, "reconcile", evidence={"reconciled": {"compared": [same, NOT_COMPARED]}})
+    write(ledger, began(CODE), again, ended(CODE, Outcome.OK))
+    told = shown(record(ledger)).partition("Réserves et ce qui reste à faire")[2]
+    assert told.startswith(" Non comparé : profil par défaut.")
+    assert "Aucune réserve" not in told
+
+
+def test_what_a_later_comparison_did_compare_is_not_left_and_one_that_failed_says_so(ledger: Ledger) -> None:
+    evidence = {"reconciled": {"compared": [NOT_COMPARED]}}
+    write(ledger, planned(CODE), began(CODE), [*DONE, *proved(CODE, "reconcile", evidence=evidence)])
+    failed = line(CODE, EntryKind.RECONCILED, step="reconcile", state=State.FAILED, reason="GE did not answer")
+    write(ledger, ended(CODE, Outcome.OK), [failed])
+    assert "la comparaison n’a pas abouti" in shown(record(ledger))
+    assert "Aucune réserve" not in shown(record(ledger))
+    both = {"reconciled": {"compared": [{"what": "default profile", "source": 1, "target": 1}]}}
+    write(ledger, [line(CODE, EntryKind.RECONCILED, step="reconcile", state=State.DONE, evidence=both)])
+    assert "Aucune réserve" in shown(record(ledger))
+
+
+def test_nothing_is_left_to_do_of_who_is_excluded(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), began(CODE), ended(CODE, Outcome.EXCLUDED))
+    assert "Reste à faire" not in shown(record(ledger))
+
+
+def test_an_instant_stands_only_beside_what_was_proven_then(ledger: Ledger) -> None:
+    write(ledger, planned(CODE), partial(["D1"]))
+    page = ProcesVerbal(record(ledger), None).page().decode()
+    [row] = re.findall(r"<tr><th scope=.row.><bdi>Rapprochement</bdi></th>.*", page)
+    assert re.findall(r"<bdi>([^<]*)</bdi>", row)[1:3] == ["échec", "–"]
+    assert "Prouvé le" in page
+
+
+def test_runs_are_told_with_who_what_came_of_them_and_why(ledger: Ledger) -> None:
+    first = [*began(CODE), *ended(CODE, Outcome.FAILED)]
+    again = [*began(CODE, evidence={"because": "the name was mended"}), *ended(CODE, Outcome.OK)]
+    write(ledger, planned(CODE), first, again)
+    told = shown(record(ledger)).partition("Exécutions")[2]
+    assert told.startswith(" Début Fin Par Résultat Pourquoi ")
+    assert "ops échec –" in told
+    assert "ops réussi the name was mended" in told
+
+
+@pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext (poppler-utils) to measure with")
+def test_a_long_name_without_blanks_stays_on_the_paper(ledger: Ledger, tmp_path: Path) -> None:
+    write(ledger, planned(CODE), ok(CODE))
+    row = cabinet(name="Cabinet" + "x" * 173)
+    (tmp_path / "pv.pdf").write_bytes(ProcesVerbal(record(ledger, row), row).pdf())
+    told = subprocess.check_output([str(PDFTOTEXT), "-bbox", tmp_path / "pv.pdf", "-"], text=True)
+    assert max(float(x) for x in re.findall(r'xMax="([\d.]+)"', told)) < A4_POINTS - 50
 
 
 def test_the_seal_is_the_same_in_every_language_and_another_one_for_any_other_entry(ledger: Ledger) -> None:
