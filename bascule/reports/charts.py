@@ -54,7 +54,9 @@ STYLE = {
 BEAUTIFUL_SECONDS = (1, 5, 15, 60, 300, 900, 3_600, 4 * 3_600, 86_400, 7 * 86_400)
 LAST_WAVES = 8
 """Of this wave and the earlier ones, as many as can be told apart; the table has all."""
-WIDTHS = pd.to_timedelta(["1min", "5min", "15min", "30min", "1h", "3h", "6h", "12h", "1D", "2D", "7D", "28D"])
+WIDTHS = pd.to_timedelta(
+    "1s 2s 5s 10s 30s 1min 2min 5min 10min 30min 1h 2h 3h 6h 12h 1D 2D 4D 7D 14D 28D 56D 112D 224D".split()
+)
 """Between two instants that are written beside a chart."""
 SVG = "{http://www.w3.org/2000/svg}"
 LINK = "{http://www.w3.org/1999/xlink}href"
@@ -195,6 +197,7 @@ def _lock_outs(account: Account, language: Language) -> Chart | None:
         axes.stairs(counts, edges, fill=True, color=INK["main"])
         axes.set_xlabel(language.word(f"chart.{unit}"))
         axes.set_ylabel(language.word("chart.cabinets"))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         _written(axes, language)
         axes.grid(visible=False, axis="x")
@@ -218,18 +221,21 @@ def _arrivals(account: Account, language: Language) -> Chart | None:
     first, last = at.min(), at.max()
 
     def draw(axes: Axes) -> None:
-        for (label, times), ink, line in zip(series.items(), ("other", "main"), ("--", "-"), strict=True):
+        # The dashes lie on the line, so that both are seen where they are the same.
+        looks = (("other", "--", 3), ("main", "-", 2))
+        for (label, times), (ink, line, above) in zip(series.items(), looks, strict=True):
             instants = [first, *times, last]
             counts = [0, *range(1, len(times) + 1), len(times)]
-            axes.step(instants, counts, where="post", color=INK[ink], linewidth=2, label=label, linestyle=line)
+            axes.step(
+                instants, counts, where="post", color=INK[ink], linewidth=2, label=label, linestyle=line, zorder=above
+            )
         axes.set_ylim(bottom=0)
         axes.set_ylabel(language.word("chart.cabinets"))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
         ticks = _even_instants(first, last)
-        axes.set_xticks(
-            ticks.tz_localize(None).to_numpy(),
-            [f"{at:%H:%M}" if at != at.normalize() else f"{at:%d/%m}" for at in ticks],
-        )
+        axes.set_xticks(ticks.tz_localize(None).to_numpy(), _as_clocks_say(ticks))
+        days = dict.fromkeys(language.date(day) for day in (first, last))
+        axes.set_xlabel(f"{' – '.join(days)} (UTC)")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: language.number(count)))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=2, handlelength=1.6)
         axes.grid(visible=False, axis="x")
@@ -252,11 +258,12 @@ def _earlier(account: Account, language: Language) -> Chart | None:
 
     def draw(axes: Axes) -> None:
         rates = (
-            ("success_rate", "chart.success", "main", "o-"),
-            ("first_time_rate", "chart.first_time", "other", "D--"),
+            ("success_rate", "chart.success", "main", "o-", {"markersize": 13, "markerfacecolor": "none"}),
+            ("first_time_rate", "chart.first_time", "other", "D--", {"markersize": 5}),
         )
-        for column, key, ink, how in rates:
-            axes.plot(places, shown[column], how, color=INK[ink], linewidth=2, markersize=7, label=language.word(key))
+        # Where both are the same, a full mark stands in a ring and dashes lie on a line.
+        for column, key, ink, how, mark in rates:
+            axes.plot(places, shown[column], how, color=INK[ink], linewidth=2, label=language.word(key), **mark)
         axes.set_ylim(-0.04, 1.04)
         axes.set_xlim(-0.4, len(shown) - 0.6)
         axes.set_xticks(list(places), [_short(str(wave)) for wave in shown["wave"]])
@@ -348,7 +355,14 @@ def _even_widths() -> Iterator[float]:
 
 def _even_instants(first: pd.Timestamp, last: pd.Timestamp) -> pd.DatetimeIndex:
     width = next((width for width in WIDTHS if (last - first) / width <= 7), WIDTHS[-1])
-    return pd.date_range(first.ceil(width), last, freq=width)
+    ticks = pd.date_range(first.ceil(width), last, freq=width)
+    return ticks if len(ticks) else pd.DatetimeIndex([first])
+
+
+def _as_clocks_say(instants: pd.DatetimeIndex) -> list[str]:
+    """No more than tells them apart; a midnight is its day."""
+    time = "%H:%M" if (instants.second == 0).all() and (instants.microsecond == 0).all() else "%H:%M:%S"
+    return [f"{at:%d/%m}" if at == at.normalize() else at.strftime(time) for at in instants]
 
 
 def _short(name: str) -> str:

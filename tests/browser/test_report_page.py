@@ -32,7 +32,7 @@ CABINETS = 410
 """More than two times what the page draws between two frames."""
 DRAWN = f"document.querySelectorAll('#cabinets .rows .row').length === {CABINETS}"
 
-TOO_WIDE = "[...document.querySelectorAll('body, section, .scroll, #cabinets, table')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
+TOO_WIDE = "[...document.querySelectorAll('body, section, .scroll, .over, #cabinets, table')].filter((one) => one.scrollWidth > one.clientWidth + 1)"
 A4 = 703
 """Pixels between the margins of the paper."""
 
@@ -84,6 +84,33 @@ def test_nothing_needs_a_sideways_scroll_on_an_ordinary_screen(
     tab.until(DRAWN)
     assert tab.value(f"{TOO_WIDE}.map((one) => one.id || one.className || one.tagName)") == []
     assert tab.value("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_an_outcome_is_read_whole_and_a_heading_stands_over_its_step(
+    tab: Tab, reports: dict[str, Path], language: str
+) -> None:
+    tab.open(reports[language])
+    tab.until(DRAWN)
+    outcomes = "[...document.querySelectorAll('.c-outcome')]"
+    assert tab.value(f"{outcomes}.filter((one) => one.scrollWidth > one.clientWidth).length") == 0
+    middle = "(one) => one.getBoundingClientRect().x + one.getBoundingClientRect().width / 2"
+    headings = tab.value(f"[...document.querySelectorAll('.headings .c-step span')].map({middle})")
+    steps = tab.value(f"[...document.querySelectorAll('[data-code=P0000] .c-step')].map({middle})")
+    assert steps == pytest.approx(headings, abs=2)
+
+
+def test_on_a_telephone_a_table_moves_in_its_own_place_and_words_are_not_broken(
+    tab: Tab, reports: dict[str, Path]
+) -> None:
+    tab.open(reports["fr"], width=420)
+    tab.until(DRAWN)
+    assert tab.value("document.documentElement.scrollWidth") <= 420
+    assert tab.value("getComputedStyle(document.querySelector('#needs td:nth-child(4)')).width.slice(0, -2) > 120")
+    over = "document.querySelector('#needs .over')"
+    assert tab.value(f"{over}.scrollWidth > {over}.clientWidth && {over}.tabIndex === 0")
+    needs = "document.querySelector('#needs')"
+    assert tab.value(f"{needs}.scrollWidth === {needs}.clientWidth")
 
 
 def test_every_cabinet_and_every_step_is_drawn_with_a_shape_and_a_word(page: Tab) -> None:

@@ -139,7 +139,7 @@ function cell(cabinet, column) {
   }
   switch (column.name) {
     case "code":
-      return make("div", { ...common, role: "rowheader", class: "c-code" }, make("bdi", { class: "code" }, cabinet.code), " ", make("bdi", {}, cabinet.name ?? ""));
+      return make("div", { ...common, role: "rowheader", class: "c-code", title: [cabinet.code, cabinet.name].filter(Boolean).join(" ") }, make("bdi", { class: "code" }, cabinet.code), " ", make("bdi", {}, cabinet.name ?? ""));
     case "outcome":
       return make("div", { ...common, class: "c-outcome" }, make("span", { class: `outcome o-${cabinet.outcome}` }, standing(cabinet)));
     case "attempts":
@@ -147,7 +147,7 @@ function cell(cabinet, column) {
     case "reason":
       return make("div", { ...common, class: "c-reason", lang: "en", title: cabinet.reason }, make("bdi", {}, cabinet.reason ?? ""));
     default:
-      return make("div", { ...common, class: `c-${column.name}` }, make("bdi", {}, cabinet[column.name] ?? ""));
+      return make("div", { ...common, class: `c-${column.name}`, title: cabinet[column.name] }, make("bdi", {}, cabinet[column.name] ?? ""));
   }
 }
 
@@ -375,6 +375,16 @@ if (copy) {
 }
 const local = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
 for (const time of document.querySelectorAll("time")) time.title = local.format(new Date(time.dateTime));
+
+// A table that is wider than its place is moved by the arrows, too
+function reach() {
+  for (const over of document.querySelectorAll(".over")) {
+    if (over.scrollWidth > over.clientWidth) over.tabIndex = 0;
+    else over.removeAttribute("tabindex");
+  }
+}
+addEventListener("resize", reach);
+reach();
 
 addEventListener("beforeprint", () => {
   while (drawn < rows.length) drawMore();

@@ -321,6 +321,36 @@ def test_the_figures_of_a_chart_are_those_of_the_account(ledger: Ledger) -> None
     )
 
 
+def drawn_on(told: Account, name: str) -> str:
+    """The SVG of one chart."""
+    chart = re.search(rf'<figure id="chart-{name}">.*?</svg>', html_page(told, "en").decode(), re.DOTALL)
+    assert chart is not None
+    return chart[0]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.4, 3, 43, 200, 1_500, 3 * 3_600, 30 * 3_600, 12 * 86_400, 400 * 86_400])
+def test_arrivals_are_told_by_the_clock_however_short_or_long_the_wave(ledger: Ledger, seconds: float) -> None:
+    first, last = (ended(code, Outcome.OK) for code in ("C0001", "C0002"))
+    last = [replace(last[0], at=first[0].at + timedelta(seconds=seconds))]
+    write(ledger, planned("C0001"), planned("C0002"), began("C0001"), began("C0002"), first, last)
+    drawn = drawn_on(account(ledger, WHEN + timedelta(days=500)), "arrivals")
+    ticks = re.findall(r">(?:\d\d:\d\d(?::\d\d)?|\d\d/\d\d)</text>", drawn)
+    assert (1 if seconds < 1 else 2) <= len(ticks) <= 8
+    assert len(set(ticks)) == len(ticks)
+    assert f"{WHEN:%B %Y}" in drawn
+    assert "(UTC)" in drawn
+
+
+def test_two_lines_that_are_the_same_are_both_seen(ledger: Ledger) -> None:
+    for number in range(3):
+        write(ledger, planned(f"C{number}"), ok(f"C{number}"), wave=f"w{number}", run=f"R{number}")
+    for chart in ("earlier", "arrivals"):
+        drawn = drawn_on(account_of(ledger, "w2", now=NOW), chart)
+        lines = re.findall(r'<path [^>]*class="l-(?:main|other)"[^>]*stroke-width="2"[^>]*>', drawn)
+        # What is drawn later lies above: dashes on a line.
+        assert ["stroke-dasharray" in one for one in lines][:2] == [False, True], chart
+
+
 def waves_beside(ledger: Ledger, name: str) -> list[list[str]]:
     """The rows of the chart that holds waves against each other, read back from its figures; none where it is left out."""
     page = html_page(account_of(ledger, name, now=NOW), "en").decode()
