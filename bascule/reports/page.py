@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from bascule.checks.findings import Level
 from bascule.checks.reconciliation import KINDS, LISTED, Listed
-from bascule.model import Outcome, State
+from bascule.model import Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports.account import Account
 from bascule.reports.charts import charts_of
@@ -98,6 +98,7 @@ def grid_of(account: Account, language: Language) -> dict[str, Any]:
     cabinets = account.cabinets.merge(account.more, on="code", how="left")
     apart = differing(account.reconciled)
     cabinets["drift"] = cabinets["code"].isin(apart.loc[apart["live"], "code"]).map({True: 1, False: None})
+    cabinets["ended_at"] = cabinets["ended_at"].where(cabinets["lifecycle"] == Lifecycle.ENDED.value)
     for column in ("started_at", "ended_at", "since"):
         cabinets[column] = pd.to_datetime(cabinets[column], utc=True)
     records = [

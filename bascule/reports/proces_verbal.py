@@ -198,7 +198,9 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
         "troubles_title": word("pv.troubles"),
         "troubles": [[when(one["at"]), word(f"step.{one['step']}"), one["reason"]] for one in record.troubles],
         "decisions_title": word("pv.decisions"),
-        "decisions": [[when(one["at"]), one["who"], one["what"], one["because"]] for one in record.decisions],
+        "decisions": [
+            [when(one["at"]), one["who"], _decided(one["what"], language), one["because"]] for one in record.decisions
+        ],
         "runs_title": word("pv.runs"),
         "runs_head": [
             word(f"pv.{name}") for name in ("run_began", "run_ended", "run_by", "run_outcome", "run_because")
@@ -330,6 +332,12 @@ def _which(record: Record, language: Language) -> Iterator[list[str]]:
 def _rule(one: Mapping[str, str], language: Language) -> str:
     level, says = one["level"], language.rule(one["rule"])
     return f"{one['rule']} · {language.word(f'level.{level}')}" + (f" – {says}" if says else "")
+
+
+def _decided(what: str, language: Language) -> str:
+    act = what.removeprefix("refused").strip()
+    said = language.words.get(f"about.{act}", act)
+    return language.word("pv.refused", what=said) if what.startswith("refused") else said
 
 
 def _run_word(told: str | None, language: Language) -> str:

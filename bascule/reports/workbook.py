@@ -15,6 +15,7 @@ from xlsxwriter.utility import quote_sheetname, xl_range_abs
 from xlsxwriter.worksheet import Worksheet
 
 from bascule.checks.reconciliation import KINDS
+from bascule.model import Lifecycle
 from bascule.reports.account import Account
 from bascule.reports.language import Language
 from bascule.reports.sparing import some_of_each
@@ -79,6 +80,8 @@ class Column:
     words: str = ""
     """The table of the language's words that stand for its values; those of no table stand as they are."""
     bar: bool = False
+    heading: str = ""
+    """The word that stands above it, where it is not the one of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +107,14 @@ SHEETS = (
             Column("name", 30),
             Column("outcome", 17, words="outcome"),
             Column("lifecycle", 13, words="lifecycle"),
-            Column("step", 15),
+            Column("step", 22, words="step"),
             Column("reason", 50),
             Column("next_action", 40),
             Column("owner", 14),
             Column("site", 12),
             Column("size", 9, words="size"),
-            *_counts("dossiers", "attempts", width=10),
+            Column("dossiers", 10, "number"),
+            Column("attempts", 10, "number", heading="taken_up"),
             Column("started_at", 19, "instant"),
             Column("ended_at", 19, "instant"),
             Column("since", 19, "instant"),
@@ -120,14 +124,14 @@ SHEETS = (
             Column("error_class", 14, words="class"),
             Column("error_signature", 40),
         ),
-        lambda account: account.cabinets.merge(account.more, on="code"),
+        lambda account: _ended(account.cabinets).merge(account.more, on="code"),
         frozen=2,
     ),
     Sheet(
         "steps",
         (
             Column("code", 14),
-            Column("step", 16),
+            Column("step", 22, words="step"),
             Column("state", 12, words="state"),
             Column("reason", 60),
             Column("attempts", 9, "number"),
@@ -157,7 +161,7 @@ SHEETS = (
         "findings",
         (
             Column("code", 14),
-            Column("step", 16),
+            Column("step", 22, words="step"),
             Column("rule", 12),
             Column("level", 12, words="level"),
             Column("about", 30),
@@ -175,9 +179,9 @@ SHEETS = (
             Column("at", 19, "instant"),
             Column("who", 16),
             Column("did", 20, words="did"),
-            Column("about", 28),
-            Column("step", 16),
-            Column("result", 12),
+            Column("about", 28, words="about"),
+            Column("step", 22, words="step"),
+            Column("result", 12, words="result"),
             Column("because", 60),
         ),
         lambda account: account.approvals,
@@ -185,7 +189,7 @@ SHEETS = (
     Sheet(
         "durations",
         (
-            Column("step", 20),
+            Column("step", 22, words="step"),
             *(Column(name, 18, "duration", bar=True) for name in ("p50", "p90", "p95")),
             Column("cabinets", 12, "number"),
         ),
@@ -400,7 +404,8 @@ class _Pen:
         page.set_footer("&L&A&R&P / &N")
 
     def _heading(self, column: Column) -> str:
-        says = self._language.word(f"spent.{column.name}" if column.name in SPENT else f"workbook.column.{column.name}")
+        name = column.heading or column.name
+        says = self._language.word(f"spent.{name}" if name in SPENT else f"workbook.column.{name}")
         return f"{says} (UTC)" if column.kind == "instant" else says
 
     def _put(self, page: Worksheet, row: int, place: int, value: CellValue, shape: Format) -> None:
@@ -429,6 +434,11 @@ def _equal_to(word: str, shape: Format) -> dict[str, Any]:
 
 def _tab(name: str, language: Language) -> str:
     return language.word(f"workbook.tab.{name}")
+
+
+def _ended(cabinets: pd.DataFrame) -> pd.DataFrame:
+    """With the end of those only that have ended: not of a run that left a cabinet waiting."""
+    return cabinets.assign(ended_at=cabinets["ended_at"].where(cabinets["lifecycle"] == Lifecycle.ENDED.value))
 
 
 def _with_durations(steps: pd.DataFrame) -> pd.DataFrame:

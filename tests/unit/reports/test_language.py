@@ -23,6 +23,8 @@ from bascule.procedure import PROCEDURE
 from bascule.reports.account import AT_WORK, ENDED, NO_SIGN, SAID
 from bascule.reports.language import LANGUAGES, NoSuchLanguage, language_named
 from bascule.reports.times import SPENT
+from bascule.waves.governor import Word
+from bascule.workorders import Result
 
 REPORTS = Path(bascule.reports.__file__).parent
 OF_THE_CODE: dict[str, list[str]] = {
@@ -38,6 +40,8 @@ OF_THE_CODE: dict[str, list[str]] = {
     "listed": list(LISTED),
     "class": list(ErrorClass),
     "size": ["small", "medium", "large"],
+    "result": list(Result),
+    "about": [*Word, "unlock", "again"],
     "did": [did.replace(" ", "-") for did in SAID.values()],
 }
 """Tables that hold a word for each of the code's, which documents ask for by name."""

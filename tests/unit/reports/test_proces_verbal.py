@@ -176,7 +176,7 @@ def test_what_was_the_same_as_far_as_it_was_compared_names_the_rest(ledger: Ledg
     evidence = {"reconciled": {"compared": [{"what": "dossier", "source": 9, "target": 9}, unsaid]}}
     end = ended(CODE, Outcome.OK_WITH_RESERVATIONS)
     write(ledger, planned(CODE), began(CODE), proved(CODE, "reconcile", evidence=evidence), end)
-    assert "aucun écart, hors ceux auxquels on s’attendait. Non comparé : droits." in shown(record(ledger))
+    assert "aucun écart, hormis ceux qui étaient attendus. Non comparé : droits." in shown(record(ledger))
 
 
 DONE = [entry for step in PROCEDURE for entry in proved(CODE, step.name)]
@@ -234,6 +234,15 @@ def test_runs_are_told_with_who_what_came_of_them_and_why(ledger: Ledger) -> Non
     assert told.startswith(" Début Fin Par Résultat Pourquoi ")
     assert "ops échec –" in told
     assert "ops réussi the name was mended" in told
+
+
+def test_what_people_decided_is_said_in_the_readers_words(ledger: Ledger) -> None:
+    unlocked = line(CODE, EntryKind.NOTE, who="anne", reason="the wizard hung", evidence={"unlock": True})
+    refused = line(CODE, EntryKind.REFUSED, who="paul", operation="WO-7", reason="no evidence")
+    write(ledger, planned(CODE), began(CODE), [unlocked, refused], ended(CODE, Outcome.FAILED))
+    told = shown(record(ledger)).partition("Décisions de personnes")[2]
+    assert "anne réouverture forcée the wizard hung" in told
+    assert "paul refusé : WO-7 no evidence" in told
 
 
 @pytest.mark.skipif(PDFTOTEXT is None, reason="no pdftotext (poppler-utils) to measure with")

@@ -12,7 +12,7 @@ from openpyxl import Workbook, load_workbook
 
 from bascule.checks.reconciliation import Compared, Difference, Reconciliation
 from bascule.ledger import EntryKind, Ledger
-from bascule.model import Outcome, State
+from bascule.model import Lifecycle, Outcome, State
 from bascule.reports.account import account_of
 from bascule.reports.language import language_named
 from bascule.reports.workbook import LONGEST, workbook
@@ -156,3 +156,40 @@ def test_an_open_wave_says_so(ledger: Ledger) -> None:
     write(ledger, ok("C0002"))
     told = [cell for row in opened(written(ledger))["Summary"].iter_rows(values_only=True) for cell in row]
     assert "The wave is open: not all its cabinets have ended." not in told
+
+
+def test_steps_and_answers_stand_in_the_readers_words_on_every_tab(ledger: Ledger) -> None:
+    found = line(
+        "C0001", EntryKind.FINDING, step="contacts", reason="one", evidence={"level": "note", "rule": "CON-01"}
+    )
+    answered = line(
+        "C0001", EntryKind.ANSWERED, step="terms", operation="C0001-terms", evidence={"result": "done", "evidence": {}}
+    )
+    stops = line("@pilot", EntryKind.COMMAND, evidence={"word": "drain"})
+    write(ledger, planned("C0001"), began("C0001"), acted("C0001", "admin-rights"), [found, answered, stops])
+    write(ledger, ended("C0001", Outcome.FAILED, step="users"))
+    book = opened(written(ledger, "fr"))
+    assert column(book, "Cabinets", "Étape") == ["Utilisateurs"]
+    assert column(book, "Étapes", "Étape")[:2] == ["Droits de l’AdminSage", "AdminSage déclaré"]
+    assert column(book, "Constats", "Étape") == ["Contacts"]
+    assert column(book, "Durées", "Étape") == ["Droits de l’AdminSage"]
+    assert column(book, "Approbations", "Étape")[0] == "Conditions générales"
+    assert column(book, "Approbations", "Réponse")[0] == "fait"
+    assert column(book, "Approbations", "Objet") == ["C0001-terms", "arrêt après l’étape en cours"]
+
+
+def test_only_a_cabinet_that_has_ended_has_an_end(ledger: Ledger) -> None:
+    waits = ended("C0002", Outcome.NONE, lifecycle=Lifecycle.WAITING)
+    write(ledger, planned("C0001"), planned("C0002"), ok("C0001"), began("C0002"), waits)
+    over, waiting = column(opened(written(ledger)), "Cabinets", "Ended (UTC)")
+    assert isinstance(over, datetime)
+    assert waiting is None
+
+
+def test_how_often_a_cabinet_was_taken_up_has_one_name_and_the_attempts_of_a_step_another(ledger: Ledger) -> None:
+    write(ledger, planned("C0001"), ok("C0001"))
+    book = opened(written(ledger, "fr"))
+    assert column(book, "Cabinets", "Prises en charge") == [1]
+    assert column(book, "Étapes", "Tentatives")[0] == 1
+    assert "Prises en charge" in [row[0] for row in book["Synthèse"].iter_rows(values_only=True)]
+    assert language_named("fr").word("grid.attempts") == "Prises en charge"
