@@ -74,12 +74,13 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     from rich.text import Text
 
     from bascule.reports.status import GRAVITY, locked_out_in_words, needing_somebody, word_of
+    from console.tables import grade_in_words
 
     words = Counter(word_of(cabinet) for cabinet in status.cabinets)
     totals = ", ".join(f"{count} {word}" for word, count in words.most_common())
     over = sum(cabinet.ended_at is not None for cabinet in status.cabinets)
     head = [
-        as_text(f"Wave {status.wave}, grade {status.grade}: {totals}", style="bold"),
+        as_text(f"Wave {status.wave}, {grade_in_words(status)}: {totals}", style="bold"),
         _bar(over, status.planned, width),
         *(as_text(line, style="bold red") for line in locked_out_in_words(status)),
         *(as_text(line, style="yellow") for line in status.halts),
@@ -115,7 +116,7 @@ def _worst_and_under_way(rows: Sequence[CabinetStatus], room: int) -> list[Cabin
 def _bar(over: int, planned: int, width: int) -> Text:
     from rich.text import Text
 
-    told = f" {over} of {planned} let go of"
+    told = f" {over} of {planned} ended"
     room = max(10, width - len(told))
     full = room * over // planned if planned else 0
     return Text("━" * full, style="green") + Text("─" * (room - full), style="dim") + Text(told)

@@ -69,7 +69,7 @@ class Progress(Watch):
         )
         if not self._console.is_terminal and word != Outcome.OK.value:
             told = ": ".join(part for part in (standing.step, standing.reason) if part)
-            self._console.print(as_text(f"  {cabinet.code} {word}: {told}"))
+            self._console.print(as_text(f"  {cabinet.code} {word}{told and f': {told}'}"))
 
     def goes_on(self, cabinet: Cabinet, step: str, operation: Operation) -> None:
         if operation.phase:

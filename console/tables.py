@@ -10,12 +10,19 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from bascule.model import Lifecycle
+from bascule.model import Lifecycle, Outcome
 from bascule.reports import CabinetStatus, WaveStatus
 from bascule.reports.status import needing_somebody, word_of
 from console.telling import as_text
 
-COLOURS = {"ok": "green", "waiting": "yellow", "paused": "yellow", "ok-with-reservations": "cyan", "blocked": "magenta"}
+COLOURS = {
+    "ok": "green",
+    "running": "blue",
+    "waiting": "yellow",
+    "paused": "yellow",
+    "ok-with-reservations": "cyan",
+    "blocked": "magenta",
+}
 SHOWN = 40
 """Rows at most; the files have them all."""
 FEW = 3
@@ -49,8 +56,13 @@ def wave_in_words(status: WaveStatus) -> Group:
     if fine:
         others = f"{fine} other{'s' if fine > 1 else ''}" if everyone else f"all {fine}"
         table.add_row(others, Text("ok", style="green"), "")
-    told = f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); grade {status.grade}"
+    told = f"Wave {status.wave}: {accounted} of {status.planned} accounted for ({totals}); {grade_in_words(status)}"
     return Group(as_text(told, style="italic"), table)
+
+
+def grade_in_words(status: WaveStatus) -> str:
+    told = {Outcome.NONE: "not known yet", Outcome.UNKNOWN: "unknown (some cabinet's outcome is unknown)"}
+    return f"grade {told.get(status.grade, status.grade.value)}"
 
 
 def _stands(cabinet: CabinetStatus, now: datetime) -> Text:

@@ -70,7 +70,9 @@ def show(status: WaveStatus) -> None:
 
 def _tell_waves(found: list[WaveStatus], *, as_json: bool) -> None:
     """A line each, and what is graver than any line: users who are locked out."""
+    from bascule.model import Outcome
     from bascule.reports.status import locked_out_in_words
+    from console.tables import grade_in_words
 
     if as_json:
         counted = ("wave", "planned", "grade", "outcomes", "locked_out", "halts")
@@ -79,8 +81,10 @@ def _tell_waves(found: list[WaveStatus], *, as_json: bool) -> None:
     if not found:
         typer.echo("This ledger holds no wave yet: bascule run --inventory FILE")
     for one in found:
-        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in one.outcomes.items())
-        tell(f"{one.wave}: {one.planned} planned ({outcomes}); grade {one.grade}")
+        outcomes = ", ".join(
+            f"{count} {'not ended' if outcome is Outcome.NONE else outcome}" for outcome, count in one.outcomes.items()
+        )
+        tell(f"{one.wave}: {one.planned} planned ({outcomes}); {grade_in_words(one)}")
         for said in locked_out_in_words(one)[:1]:
             tell(f"  {said}")
     if found:

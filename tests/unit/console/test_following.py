@@ -83,7 +83,7 @@ def test_a_reservation_comes_after_who_is_at_work() -> None:
     reserved = replace(standing(0), outcome=Outcome.OK_WITH_RESERVATIONS)
     two = WaveStatus(wave="pilot", planned=2, cabinets=(reserved, standing(1)))
     head, _, *rows = picture(two, 160, 24, NOW).plain.split("\n")
-    assert head.startswith("Wave pilot, grade none: ")
+    assert head.startswith("Wave pilot, grade not known yet: ")
     assert [row.split()[0] for row in rows] == ["C00001", "C00000"]
 
 

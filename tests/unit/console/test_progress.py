@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from bascule.connectors import Operation, OperationStatus
+from bascule.engine import Standing
 from bascule.ledger import Ledger
-from bascule.model import Outcome
+from bascule.model import Lifecycle, Outcome
 from bascule.reports import status_of
 from console.progress import Progress, what_goes_on
 from tests.builders import cabinet
@@ -45,3 +46,10 @@ def test_what_a_system_calls_its_phase_is_no_markup(
     told = capsys.readouterr().err
     assert "synchronise: [/bold]⟨001B⟩[2J 50%" in told
     assert "\x1b[2J" not in told
+
+
+def test_who_ended_without_a_reason_is_told_without_an_empty_one(capsys: pytest.CaptureFixture[str]) -> None:
+    reserved = Standing(lifecycle=Lifecycle.ENDED, outcome=Outcome.OK_WITH_RESERVATIONS, step=None, reason="")
+    with Progress() as progress:
+        progress.stands(cabinet(1), reserved)
+    assert "C0001 ok-with-reservations\n" in capsys.readouterr().err

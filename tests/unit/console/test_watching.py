@@ -52,7 +52,7 @@ def test_status_without_a_wave_lists_the_waves_a_line_each(bascule: Bascule, tmp
     told = bascule("status")
     assert told.code == 0
     assert "pilot: 1 planned (1 ok); grade ok" in told.out
-    assert "second: 2 planned (1 blocked, 1 none); grade blocked" in told.out
+    assert "second: 2 planned (1 blocked, 1 not ended); grade blocked" in told.out
     waves = json.loads(bascule("status", "--json").out)
     assert [(one["wave"], one["planned"]) for one in waves] == [("pilot", 1), ("second", 2)]
 
