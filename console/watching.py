@@ -171,5 +171,10 @@ def upgrade(environment: Environment = None) -> None:
     from config.wiring import ledger_url
 
     settings = read_settings(environment)
-    upgrade(engine_for(ledger_url(settings), writes=True))
+    say_where(settings)
+    engine = engine_for(ledger_url(settings), writes=True)
+    try:
+        upgrade(engine)
+    finally:
+        engine.dispose()
     typer.echo(f"{masked(ledger_url(settings))} is up to date.")
