@@ -73,12 +73,13 @@ def picture(status: WaveStatus, width: int, height: int, now: datetime) -> Text:
     """As many lines as there is room for, none longer than the terminal is wide; who needs somebody first, worst first."""
     from rich.text import Text
 
+    from bascule.model import Lifecycle
     from bascule.reports.status import GRAVITY, locked_out_in_words, needing_somebody, word_of
     from console.tables import grade_in_words
 
     words = Counter(word_of(cabinet) for cabinet in status.cabinets)
     totals = ", ".join(f"{count} {word}" for word, count in words.most_common())
-    over = sum(cabinet.ended_at is not None for cabinet in status.cabinets)
+    over = sum(cabinet.lifecycle is Lifecycle.ENDED for cabinet in status.cabinets)
     head = [
         as_text(f"Wave {status.wave}, {grade_in_words(status)}: {totals}", style="bold"),
         _bar(over, status.planned, width),

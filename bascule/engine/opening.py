@@ -22,6 +22,7 @@ async def begin(run: Run, cabinets: Sequence[Cabinet], evidence: Mapping[str, An
     `evidence`: what the run stands on, such as the inventory's digest and the plan's hash; who, why, which version of Bascule
     and which process are added.
     """
+    run.because = because
     await run.ledger.sign_on(run.id, run.owner, run.clock())
     entries = [
         Entry(

@@ -59,6 +59,8 @@ class Run:
     tolerate: frozenset[Tolerated] = frozenset()
     """In what texts may differ between source and target without being a difference."""
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    because: str = ""
+    """Why it is run, where somebody said so."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     new_key: Callable[[], str] = lambda: uuid.uuid4().hex

@@ -54,7 +54,10 @@ async def migrate(
         if meanwhile is not None:
             return meanwhile
         cabinet_run = CabinetRun(run, cabinet, fence=fence, history=history, procedure=procedure)
-        run.ledger.record_later(_entry(run, cabinet, fence, EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING))
+        because = {"because": run.because} if run.because else {}
+        run.ledger.record_later(
+            _entry(run, cabinet, fence, EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING, evidence=because)
+        )
         now_standing = await walk(cabinet_run, perform)
         # Waited for: who lost the lease meanwhile must not say how the cabinet ended.
         await run.ledger.record(

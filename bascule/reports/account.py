@@ -12,7 +12,7 @@ import pandas as pd
 
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
 from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, going_on, orders_of, standing_findings
-from bascule.model import Outcome
+from bascule.model import ARRIVED, Outcome
 from bascule.reports.comparison import comparison
 from bascule.reports.frames import (
     cabinets_frame,
@@ -51,7 +51,7 @@ SAID = {
 }
 """What people did, by the kind of entry that tells of it."""
 
-MORE_COLUMNS = ["code", "name", "site", "size", "dossiers", *SPENT, "locked_out", *KINDS]
+MORE_COLUMNS = ["code", "name", "site", "size", "dossiers", "arrived_at", *SPENT, "locked_out", *KINDS]
 FINDING_COLUMNS = "code step rule level about says remedy at run".split()
 APPROVAL_COLUMNS = "code at who did about step result because".split()
 RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
@@ -290,6 +290,7 @@ class _Reading:
             planned.get("site"),
             self.sizes.of(self.dossiers[code]),
             self.dossiers[code],
+            _arrived_at(self.runs[code]),
             *(round(getattr(times, what), 3) for what in SPENT),
             sum(outs),
             *(compared.count(kind) if compared is not None else None for kind in KINDS),
@@ -306,6 +307,15 @@ class _Reading:
             begun=self.begun,
             door=self.door,
         )
+
+
+def _arrived_at(of_one: Sequence[Entry]) -> datetime | None:
+    """Since when it is where it was to arrive: a later run that finds it there changes nothing. None where it is not there."""
+    since = None
+    for entry in of_one:
+        if entry.kind is EntryKind.ENDED:
+            since = (since or entry.at) if entry.outcome in ARRIVED else None
+    return since
 
 
 def last_comparison(history: Sequence[Entry]) -> tuple[Entry, Reconciliation] | None:

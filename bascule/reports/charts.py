@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from bascule.model import ARRIVED
 from bascule.reports.account import Account
 from bascule.reports.language import Language
 from bascule.reports.times import SPENT
@@ -215,8 +214,9 @@ def _arrivals(account: Account, language: Language) -> Chart | None:
     over = account.cabinets[(account.cabinets["lifecycle"] == "ended") & account.cabinets["ended_at"].notna()]
     if over.empty:
         return None
-    at = pd.to_datetime(over["ended_at"], utc=True)
-    arrived = at[over["outcome"].isin([one.value for one in ARRIVED])]
+    arrived_at = over[["code"]].merge(account.more[["code", "arrived_at"]], on="code", how="left")["arrived_at"]
+    arrived = pd.to_datetime(arrived_at, utc=True).set_axis(over.index).dropna()
+    at = arrived.reindex(over.index).fillna(pd.to_datetime(over["ended_at"], utc=True))
     series = {language.word("chart.ended"): at.sort_values(), language.word("chart.arrived"): arrived.sort_values()}
     first, last = at.min(), at.max()
 

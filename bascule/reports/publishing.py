@@ -92,9 +92,10 @@ def publish(
 
 def _files(ledger: Ledger, account: Account, language: str, without_pdf: list[str]) -> Iterator[tuple[str, bytes]]:
     """Made one after the other, so that no two large ones are in memory at once; one twice, where there is more to tell."""
-    yield "cabinets.csv", as_csv(account.cabinets)
+    named = account.cabinets.merge(account.more[["code", "name"]], on="code", how="left")
+    yield "cabinets.csv", as_csv(named)
     yield "steps.csv", as_csv(account.steps)
-    yield "failed.csv", as_csv(failed_frame(account.cabinets))
+    yield "failed.csv", as_csv(failed_frame(named))
     yield "summary.md", summary(account).encode()
     yield "status.json", as_json(account.status.as_json())
     yield "report.json", _whole(account)

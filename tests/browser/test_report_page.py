@@ -165,7 +165,7 @@ def test_the_keyboard_alone_finds_what_became_of_a_step(page: Tab, tmp_path: Pat
         page.press(key)
     page.until("document.getElementById('detail').open")
     told = page.value("document.getElementById('detail').innerText")
-    for part in ("P0002", "GE did not answer: the connection was cut", "look at both systems and decide", "passager"):
+    for part in ("P0002", "GE did not answer: the connection was cut", "look at both systems and decide", "passagère"):
         assert part in told
     chosen = page.value("document.querySelector('#detail .chosen').innerText")
     assert "Connexion à l’entité" in chosen
@@ -310,7 +310,7 @@ def test_what_must_be_known_reads_without_script(tab: Tab, reports: dict[str, Pa
         "admin-rights: the AdminSage lacks rights",
         "P0002",
         "give the rights in GE",
-        "La grille se dessine par le script",
+        "La grille est dessinée par le script",
     ):
         assert part in text
     assert re.search(rf'<data value="{CABINETS}" data-total="planned">{CABINETS}</data>', text)

@@ -279,7 +279,7 @@ def of_workbook(path: Path) -> dict[str, Any]:
 
     counted = {
         "planned": len(column("cabinets", "code")),
-        "attempts": sum(column("cabinets", "attempts")),
+        "attempts": sum(column("cabinets", "taken_up")),
         "steps_done": column("steps", "state").count(word("state.done")),
         "errors": len(column("errors", "error_signature")),
         "findings": len(column("findings", "code")),

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bascule.ledger import EntryKind, Ledger, this_process
@@ -188,3 +189,12 @@ def test_a_wave_is_open_until_the_last_cabinet_has_ended(ledger: Ledger) -> None
     assert account(ledger).is_open
     write(ledger, acted("C0002", "connect"), began("C0002"), ended("C0002", Outcome.OK))
     assert not account(ledger).is_open
+
+
+def test_who_arrived_did_so_when_they_first_did_and_not_when_a_later_run_found_them_there(ledger: Ledger) -> None:
+    first, again = ok("C0001"), ok("C0001")
+    write(ledger, planned("C0001"), planned("C0002"), first, again, ok("C0002"), blocked("C0002"))
+    more = account(ledger).more
+    arrived = dict(zip(more["code"], more["arrived_at"], strict=True))
+    assert arrived["C0001"] == first[-1].at
+    assert pd.isna(arrived["C0002"])

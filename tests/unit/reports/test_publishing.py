@@ -79,7 +79,8 @@ def test_a_run_folder_holds_what_was_promised(ledger: Ledger, tmp_path: Path) ->
     assert sorted(there) == sorted(names)
     cabinets = read(published.folder / "cabinets.csv")
     assert list(cabinets["outcome"]) == ["ok", "blocked", "none"]
-    assert list(cabinets.columns) == list(published.status.as_json()["cabinets"][0])
+    assert list(cabinets.columns) == [*published.status.as_json()["cabinets"][0], "name"]
+    assert list(cabinets["name"]) == ["Cabinet C0001", "Cabinet C0002", "Cabinet C0003"]
     assert list(read(published.folder / "failed.csv")["code"]) == ["C0002", "C0003"]
     assert list(read(published.folder / "steps.csv").columns) == (
         "code step state reason attempts started_at ended_at error_class error_signature".split()
