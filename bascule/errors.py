@@ -130,6 +130,10 @@ class LedgerOlder(LedgerError):
     """The ledger was made by an older version of Bascule."""
 
 
+class LedgerBroken(LedgerError):
+    """Something in the ledger is not as Bascule wrote it."""
+
+
 class LeaseLost(LedgerError):
     """Another process took the cabinet over. This one must not act on it any more."""
 

@@ -68,7 +68,7 @@ def bascule(
 
 def main() -> None:
     """The outer edge: whatever ends a command ends here, in words."""
-    from bascule.errors import BasculeError
+    from bascule.errors import BasculeError, LedgerBroken
 
     try:
         app()
@@ -76,10 +76,8 @@ def main() -> None:
         say(f"error: {refused}")
         if refused.remedy:
             say(f"  {refused.remedy}")
-        from bascule.ledger.anchor import HeadsLost
-
-        # The ledger is broken, as `audit verify` would say: the command was right.
-        sys.exit(4 if isinstance(refused, HeadsLost) else 2)
+        # What `audit verify` would say too: the command was right, the ledger is not.
+        sys.exit(4 if isinstance(refused, LedgerBroken) else 2)
     except KeyboardInterrupt:
         say("Interrupted.")
         sys.exit(130)

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bascule.errors import BasculeError
+from bascule.errors import BasculeError, LedgerBroken
 from bascule.ledger.audit import Flaw, Head, Wrong
 from bascule.ledger.ledger import Ledger
 from bascule.tables.opening import Accepted, content_of
@@ -37,7 +37,7 @@ class NoAnchor(BasculeError):
     """The folder tells nothing of a ledger."""
 
 
-class HeadsLost(BasculeError):
+class HeadsLost(LedgerBroken):
     """The ledger no longer has what a run folder has seen of it."""
 
 

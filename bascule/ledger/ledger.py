@@ -7,6 +7,7 @@ import hashlib
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 
+from bascule.errors import LedgerBroken
 from bascule.ledger import leases, lock_outs, tables
 from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind, going_on
 from bascule.ledger.lock_outs import LockOut
@@ -226,7 +228,9 @@ class Ledger:
             query = select(tables.entry).where(tables.entry.c.cabinet.in_(codes))
             rows = self._rows(query.order_by(tables.entry.c.cabinet, tables.entry.c.seq))
             for code, of_one in groupby(rows, key=lambda row: str(row.cabinet)):
-                yield code, tuple(entry_of(row) for row in of_one)
+                with _as_written():
+                    history = tuple(entry_of(row) for row in of_one)
+                yield code, history
 
     def of_wave(
         self,
@@ -367,7 +371,7 @@ class Ledger:
         """Asked once more where the connection is lost over it."""
         for last in (False, True):
             try:
-                with self._reading.connect() as connection:
+                with self._reading.connect() as connection, _as_written():
                     return question(connection)
             except DBAPIError as trouble:
                 if last or not is_lost(trouble):
@@ -390,6 +394,18 @@ def _in_time(entries: Iterable[Entry]) -> list[Entry]:
         return reached[entry.cabinet]
 
     return sorted(sorted(entries, key=lambda entry: (entry.cabinet, entry.seq)), key=when)
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """Raises LedgerBroken where what is read is nothing that Bascule writes."""
+    try:
+        yield
+    except (ValueError, TypeError) as unlike:
+        raise LedgerBroken(
+            f"The ledger cannot be read: something in it is not as Bascule wrote it ({unlike})",
+            remedy="bascule audit verify names what it is; then restore the ledger from its backup",
+        ) from unlike
 
 
 def _in_groups(cabinets: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bascule.ledger import Ledger
 from bascule.model import Lifecycle, Outcome
 from bascule.reports.proces_verbal import PdfNotSet, ProcesVerbal
+from console.exit_codes import Exit
 from tests.unit.console.conftest import Bascule
 from tests.unit.reports.histories import began, blocked, ended, ok, planned, write
 
@@ -105,3 +107,20 @@ def test_waves_are_held_against_each_other_in_the_order_in_which_they_ran(bascul
     told = bascule("report", "compare", "main", "pilot").out
     assert "1 × admin-rights: the AdminSage" in " ".join(told.split())
     assert "From pilot to main: +50 points arrive in one run." in told
+
+
+@pytest.mark.parametrize(("column", "forged"), [("evidence", "{"), ("at", "2026-13-45"), ("outcome", "splendid")])
+@pytest.mark.parametrize("verb", [("report",), ("status",), ("status", "--json")])
+def test_a_ledger_that_another_hand_made_unreadable_is_told_in_words(
+    bascule: Bascule, tmp_path: Path, verb: tuple[str, ...], column: str, forged: str
+) -> None:
+    with sqlite3.connect(tmp_path / ".bascule" / "ledger.db") as database:
+        for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {trigger}")
+        database.execute(f"UPDATE entry SET {column} = ? WHERE cabinet = 'C0001' AND kind = 'ended'", [forged])
+    database.close()
+    told = bascule(*verb, "--wave", "pilot")
+    assert told.code == Exit.NOT_OK
+    assert "something in it is not as Bascule wrote it" in " ".join(told.err.split())
+    assert "bascule audit verify" in told.err
+    assert "defect" not in told.err
