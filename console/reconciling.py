@@ -39,6 +39,9 @@ class Result(StrEnum):
 
 SHOWN = 40
 """Of those that are the same, rows at most; `--json` has them all."""
+NAMED = 3
+"""Of those of whom the same is to be said, as many are named."""
+GRAVEST = (Result.DRIFT, Result.UNKNOWN, Result.NOT_COMPARED)
 LAST_TIME = ("at", "missing", "extra", "different", "tolerated", "not_compared")
 SINCE = {"better": "better", "worse": "worse", "same": "unchanged"}
 COLOURS = {Result.SAME: "green", Result.DRIFT: "red", Result.UNKNOWN: "magenta", Result.NOT_COMPARED: "yellow"}
@@ -291,14 +294,29 @@ def as_table(wave: str, found: Sequence[Told]) -> Table:
     for column in ("cabinet", "both sides", "what", "last time"):
         table.add_column(column, overflow="fold")
     same = [one for one in found if one.result is Result.SAME]
-    for one in found[: len(found) - len(same) + SHOWN]:
-        next_action = f"Next: {one.next_action}" if one.next_action else ""
-        says = "\n".join(filter(None, (one.says, _drift_in_words(one), next_action)))
-        table.add_row(one.code, as_text(one.result, COLOURS[one.result]), as_text(says), _last_time(one))
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for one in sorted(
+        (one for one in found if one.result is not Result.SAME), key=lambda one: GRAVEST.index(one.result)
+    ):
+        # Who drifts is a row, whatever others do.
+        alone = one.code if one.result is Result.DRIFT else ""
+        alike.setdefault((one.result, _in_words(one), _last_time(one), alone), []).append(one.code)
+    for (result, says, last_time, _), codes in alike.items():
+        more = f" and {len(codes) - NAMED} more" if len(codes) > NAMED else ""
+        table.add_row(
+            ", ".join(codes[:NAMED]) + more, as_text(result, COLOURS[Result(result)]), as_text(says), last_time
+        )
+    for one in same[:SHOWN]:
+        table.add_row(one.code, as_text(one.result, COLOURS[one.result]), as_text(_in_words(one)), _last_time(one))
     if len(same) > SHOWN:
         unsaid = _reservations_in_words(same[SHOWN:])
         table.add_row(f"{len(same) - SHOWN} others", as_text(Result.SAME, COLOURS[Result.SAME]), unsaid, "")
     return table
+
+
+def _in_words(told: Told) -> str:
+    next_action = f"Next: {told.next_action}" if told.next_action else ""
+    return "\n".join(filter(None, (told.says, _drift_in_words(told), next_action)))
 
 
 def _last_time(told: Told) -> str:

@@ -80,6 +80,9 @@ def report(
             written: Sequence[Path] = _proces_verbaux(ledger, wave, cabinet, output or Path())
         else:
             written = _folder(ledger, wave, output or settings.out, settings, of_people)
+            # Of a wave they are many: where they are is enough.
+            folder = written[0].parent
+            written = tuple(dict.fromkeys(folder / path.relative_to(folder).parts[0] for path in written))
     for path in written:
         typer.echo(str(path))
 
@@ -116,6 +119,9 @@ def compare(
         print_json(records(told))
     else:
         _tell(told)
+    still_open = told[told["not_ended"] > 0]
+    for wave, count in zip(still_open["wave"], still_open["not_ended"], strict=True):
+        say(f"warning: wave {wave} is open: {count} of its cabinets have not ended, and its figures may still change")
     if left_out:
         say(f"warning: no cabinet of {', '.join(left_out)} was to be moved, so nothing is compared")
 
@@ -141,7 +147,9 @@ def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> l
     wanted = [code.strip().upper() for code in codes]
     for code in wanted:
         if code not in known:
-            raise NothingToReport(f"Wave {wave} has no cabinet {code!r}{did_you_mean(code, sorted(known))}")
+            elsewhere = sorted(_waves_of(ledger, code))
+            told = f": it is in {', '.join(elsewhere)}" if elsewhere else did_you_mean(code, sorted(known))
+            raise NothingToReport(f"Wave {wave} has no cabinet {code!r}{told}")
     made = list(proces_verbaux(ledger, wave, wanted))
     if len(made) < len(set(wanted)):
         open_ones = sorted(set(wanted) - {one.record.code for one in made})
@@ -156,6 +164,12 @@ def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> l
             f"The procès-verbal could not be written to {out} ({trouble.strerror or trouble})",
             remedy="choose another -o",
         ) from trouble
+
+
+def _waves_of(ledger: Ledger, code: str) -> set[str]:
+    from bascule.ledger import EntryKind
+
+    return {entry.wave for entry in ledger.histories([code], [EntryKind.PLANNED])[code]}
 
 
 def _both(made: ProcesVerbal) -> Iterator[tuple[str, bytes]]:
@@ -181,6 +195,7 @@ def _tell(told: pd.DataFrame) -> None:
     figures = {
         "first run (UTC)": [said.instant(row["first_run"])[:16] for row in rows],
         "planned": [said.number(row["planned"]) for row in rows],
+        "not ended": [said.number(row["not_ended"]) for row in rows],
         "arrived": [f"{said.number(row['arrived'])} ({said.percent(row['success_rate'])})" for row in rows],
         "in one run": [said.percent(row["first_time_rate"]) for row in rows],
         "runs": [said.number(row["runs"]) for row in rows],

@@ -9,18 +9,16 @@ from datetime import datetime
 import pandas as pd
 
 from bascule.ledger import Entry, EntryKind
-from bascule.model import ARRIVED
+from bascule.model import ARRIVED, Lifecycle
 from bascule.reports.status import RUN_KINDS, is_excluded, runs_of, stands_by
 
-COLUMNS = (
-    "wave first_run planned arrived success_rate first_time_rate runs p50 p90 top_cause top_cause_cabinets".split()
-)
+COLUMNS = "wave first_run planned not_ended arrived success_rate first_time_rate runs p50 p90 top_cause top_cause_cabinets".split()
 
 
 def comparison(entries: Iterable[Entry]) -> pd.DataFrame:
     """A row a wave, in the order of their first run. `entries`: of RUN_KINDS and RUN_BEGAN, each chain's in its order.
 
-    Columns: COLUMNS. Who is excluded is not counted. success_rate: share of the planned that arrived, with reservations or
+    Columns: COLUMNS. Who is excluded is not counted. not_ended: of a wave that is open the rest is no result yet. success_rate: share of the planned that arrived, with reservations or
     without; first_time_rate: in one run; p50, p90: seconds that a cabinet which arrived was in the hands of runs;
     top_cause: the error signature that most cabinets were stopped by at some time, and how many.
     """
@@ -59,6 +57,7 @@ def _row(
         wave,
         first_run,
         len(moved),
+        sum(stands_by(of_one).lifecycle is not Lifecycle.ENDED for of_one in moved.values()),
         len(arrived),
         len(arrived) / len(moved),
         len(at_once) / len(moved),

@@ -301,6 +301,16 @@ def test_a_large_wave_shows_all_who_differ_and_counts_most_who_do_not() -> None:
     assert list(table.columns[0].cells)[-1] == "60 others"
 
 
+def test_those_of_whom_the_same_is_to_be_said_are_one_row_after_who_drifts() -> None:
+    says = "its synchronisation is not proven"
+    rows = [Told(code=f"N{n:04}", result=Result.NOT_COMPARED, says=says) for n in range(28)]
+    rows += [Told(code="C0001", result=Result.DRIFT, says="1 dossier missing: D1")]
+
+    codes = list(as_table("pilot", rows).columns[0].cells)
+
+    assert codes == ["C0001", "N0000, N0001, N0002 and 25 more"]
+
+
 def test_what_a_system_answered_steers_no_terminal_and_is_no_markup() -> None:
     out = io.StringIO()
     rows = [Told(code="C1", result=Result.DRIFT, says="1 dossier missing: D\x1b[2J[/bold]", next_action="\u202esee")]

@@ -35,6 +35,18 @@ def test_a_run_folder_is_written_in_the_language_that_is_asked_for(bascule: Basc
     assert 'lang="en"' in french.read_text(encoding="utf-8")
 
 
+def test_the_files_of_a_run_folder_are_named_and_its_proces_verbaux_by_their_folder(bascule: Bascule) -> None:
+    named = [Path(line).name for line in bascule("report", "--wave", "main").out.splitlines()]
+    assert {"report.html", "report.xlsx", "summary.md", "SHA256SUMS"} <= set(named)
+    assert named.count("proces-verbaux") == 1
+    assert not any(name.startswith("C0003") for name in named)
+
+
+def test_a_cabinet_of_another_wave_is_told_to_be_there(bascule: Bascule) -> None:
+    told = bascule("report", "--wave", "pilot", "--cabinet", "C0003")
+    assert "Wave pilot has no cabinet 'C0003': it is in main" in " ".join(told.err.split())
+
+
 def test_a_report_on_an_open_wave_says_that_it_is(bascule: Bascule) -> None:
     told = bascule("report", "--wave", "waits")
     assert (told.code, "wave waits is open" in told.err) == (0, True)
@@ -99,6 +111,14 @@ def test_who_did_not_arrive_is_never_rounded_away(bascule: Bascule, tmp_path: Pa
     told = bascule("report", "compare", "pilot", "large").out
     assert "199 (99%)" in told
     assert "100%" not in told
+
+
+def test_a_wave_that_is_open_is_told_to_be_where_waves_are_compared(bascule: Bascule) -> None:
+    told = bascule("report", "compare", "pilot", "waits")
+    assert "wave waits is open: 1 of its cabinets have not ended" in " ".join(told.err.split())
+    assert "pilot is open" not in told.err
+    rows = json.loads(bascule("report", "compare", "pilot", "waits", "--json").out)
+    assert {row["wave"]: row["not_ended"] for row in rows} == {"pilot": 0, "waits": 1}
 
 
 def test_waves_are_held_against_each_other_in_the_order_in_which_they_ran(bascule: Bascule) -> None:
