@@ -753,5 +753,4 @@ def differences_in_words(reconciled: Reconciliation, limit: int = 5) -> str:
 def _anomalies_in_words(found: tuple[Finding, ...]) -> str:
     first = "; ".join(f"{finding.about}: {finding.says}" for finding in found[:3])
     rest = f" … and {len(found) - 3} more" if len(found) > 3 else ""
-    anomalies = "anomaly" if len(found) == 1 else "anomalies"
-    return f"{len(found)} blocking {anomalies} in GE's lists: {first}{rest}"
+    return f"blocking anomalies in GE's lists ({len(found)}): {first}{rest}"

@@ -380,6 +380,8 @@ _VARIABLE = (
     (re.compile(r"'[^']*'|\"[^\"]*\"|«[^»]*»"), "<name>"),
     (re.compile(r"\b[A-Z][A-Z0-9_-]*\d[A-Z0-9_-]*\b"), "<code>"),
     (re.compile(r"\d+([.,:]\d+)*"), "<n>"),
+    # One of them is the same error as several.
+    (re.compile(r"<n> ([a-z]{4,})s\b"), r"<n> \1"),
 )
 
 

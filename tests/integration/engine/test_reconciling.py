@@ -133,7 +133,7 @@ async def test_one_right_removed_on_one_group_names_exactly_the_dossiers_that_st
         assert (told.count("missing"), told.count("extra"), told.count("different")) == (len(expected), 0, 0)
         assert verdict.reason.startswith(f"{len(expected)} dossiers missing: {expected[0]}, ")
         assert f"all those dossiers are of the group '{lost}'" in verdict.evidence["remedy"]
-        assert verdict.error_signature == "reconcile: <n> dossiers missing"
+        assert verdict.error_signature == "reconcile: <n> dossier missing"
 
         assert (await ran(on)).outcomes == {Outcome.OK: 2, Outcome.PARTIAL: 1}
         folder = publish(on.ledger, "pilot", tmp_path / "runs").folder

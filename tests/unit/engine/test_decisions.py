@@ -208,6 +208,7 @@ def test_steps_that_were_not_tried_leave_a_cabinet_paused_with_the_reason() -> N
         ("connected to GE: 'PAUL'", "connected to GE: 'MARIE'"),
         ("anne@one.example lacks 3 rights on G12", "marc.b@two.example lacks 14 rights on H7-A"),
         ("operation 0123456789abcdef failed", "operation fedcba987654321000 failed"),
+        ("1 dossier missing", "14 dossiers missing"),
     ],
 )
 def test_the_same_error_of_two_cabinets_has_one_signature(one: str, other: str) -> None:
