@@ -29,7 +29,7 @@ async def shown_progress(wave: str, cabinets: int, every: float = EVERY) -> Asyn
 
     async def show() -> None:
         with contextlib.suppress(PrefectException, httpx.HTTPError):
-            told = f"Cabinets of wave {wave} that this run has let go of, of {cabinets}"
+            told = f"Cabinets of wave {wave} that this run is done with, of {cabinets}"
             artifact = await acreate_progress_artifact(0.0, key=key_of(wave) + PROGRESS, description=visible(told))
             assert isinstance(artifact, UUID)
             shown = 0
