@@ -9,7 +9,7 @@ from itertools import groupby
 from bascule.engine.reaping import Reaped, owing, reap
 from bascule.ledger import Ledger
 from config.settings import Settings
-from config.wiring import run_on
+from config.wiring import now, run_on
 
 
 async def let_users_in(
@@ -17,7 +17,7 @@ async def let_users_in(
 ) -> Reaped:
     """One look, whatever the cabinets' waves. `besides`: codes of those that are looked after otherwise."""
     reaped = Reaped()
-    owed = sorted((one for one in owing(ledger) if one.code not in besides), key=lambda one: one.wave)
+    owed = sorted((one for one in owing(ledger, now()) if one.code not in besides), key=lambda one: one.wave)
     for wave, of_wave in groupby(owed, key=lambda one: one.wave):
         async with run_on(settings, ledger, wave=wave) as run:
             run.stop = stop

@@ -142,12 +142,13 @@ def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> l
     from bascule.reports.publishing import write_whole
     from bascule.reports.status import status_of
     from bascule.waves.choosing import did_you_mean
+    from flows.preparing import waves_of
 
     known = {cabinet.code for cabinet in status_of(ledger, wave).cabinets}
     wanted = [code.strip().upper() for code in codes]
     for code in wanted:
         if code not in known:
-            elsewhere = sorted(_waves_of(ledger, code))
+            elsewhere = waves_of(ledger, [code])
             told = f": it is in {', '.join(elsewhere)}" if elsewhere else did_you_mean(code, sorted(known))
             raise NothingToReport(f"Wave {wave} has no cabinet {code!r}{told}")
     made = list(proces_verbaux(ledger, wave, wanted))
@@ -164,12 +165,6 @@ def _proces_verbaux(ledger: Ledger, wave: str, codes: list[str], out: Path) -> l
             f"The procès-verbal could not be written to {out} ({trouble.strerror or trouble})",
             remedy="choose another -o",
         ) from trouble
-
-
-def _waves_of(ledger: Ledger, code: str) -> set[str]:
-    from bascule.ledger import EntryKind
-
-    return {entry.wave for entry in ledger.histories([code], [EntryKind.PLANNED])[code]}
 
 
 def _both(made: ProcesVerbal) -> Iterator[tuple[str, bytes]]:

@@ -98,8 +98,9 @@ async def _unlocked(settings: Settings, ledger: Ledger, owed: Owed, by: str, bec
 
 def _known(code: str, ledger: Ledger) -> Owed:
     from bascule.engine.reaping import owing
+    from config.wiring import now
 
-    [owed] = owing(ledger, [code])
+    [owed] = owing(ledger, now(), [code])
     if owed.cabinet is None:
         out = ", ".join(ledger.owing_a_reopen())
         raise NotThere(

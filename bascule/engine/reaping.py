@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
@@ -67,9 +67,9 @@ class Reaped:
 # Whoever looks
 
 
-def owing(ledger: Ledger, codes: Iterable[str] | None = None) -> tuple[Owed, ...]:
+def owing(ledger: Ledger, now: datetime, codes: Iterable[str] | None = None) -> tuple[Owed, ...]:
     """Whose users may be locked out, also where no inventory of today has them. `codes`: these, owing or not."""
-    wanted = _all_owing(ledger) if codes is None else tuple(codes)
+    wanted = _all_owing(ledger, now) if codes is None else tuple(codes)
     planned = {code: entries[-1] for code, entries in ledger.histories(wanted, [EntryKind.PLANNED]).items() if entries}
     versions = {entry.evidence.get("inventory") for entry in planned.values()}
     rows = {version: _rows(ledger, version) for version in (*versions, None)}
@@ -84,9 +84,9 @@ def owing(ledger: Ledger, codes: Iterable[str] | None = None) -> tuple[Owed, ...
     )
 
 
-def _all_owing(ledger: Ledger) -> tuple[str, ...]:
+def _all_owing(ledger: Ledger, now: datetime) -> tuple[str, ...]:
     """Those of the chains, and those whose run said that it locks out and has died since, before or after it did."""
-    orphaned = {out.cabinet for out in ledger.lock_outs(datetime.now(UTC)) if out.is_orphaned}
+    orphaned = {out.cabinet for out in ledger.lock_outs(now) if out.is_orphaned}
     return tuple(sorted(orphaned.union(ledger.owing_a_reopen())))
 
 

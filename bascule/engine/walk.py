@@ -13,10 +13,10 @@ from typing import Any
 from bascule.checks.findings import Level
 from bascule.connectors.operator.sittings import SECTION_LASTS
 from bascule.engine.cabinet import CabinetRun
-from bascule.engine.decisions import Answer, Standing, proven, standing, standing_in
+from bascule.engine.decisions import Answer, Standing, proven, said_of, standing, standing_in
 from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
-from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
+from bascule.ledger import Entry, EntryKind, standing_findings
 from bascule.model import Cabinet, Lifecycle, State, System
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
 from bascule.waves.sizes import dossiers_told
@@ -258,11 +258,14 @@ def lock_out_in(history: Iterable[Entry]) -> Entry | None:
 
 def _said_of_lock_out(history: Sequence[Entry]) -> tuple[datetime, datetime] | None:
     """From when to when a person kept users out, as they say; None where no answer tells, or where it is on record already."""
-    orders = [order for order in orders_of(history).values() if order.answer is not None and REOPEN in order.verbs]
-    told = orders[-1].answer.evidence if orders and orders[-1].answer is not None else {}
-    if not {"locked_out_at", "reopened_at"} <= told.keys() or any(
-        entry.evidence.get("rule") == LOCKED_OUT_FOR and entry.at >= orders[-1].opened_at for entry in history
-    ):
+    order = said_of(REOPEN, history)
+    if order is None or order.answer is None:
+        return None
+    told = order.answer.evidence
+    is_on_record = any(
+        entry.evidence.get("rule") == LOCKED_OUT_FOR and entry.at >= order.opened_at for entry in history
+    )
+    if is_on_record or not {"locked_out_at", "reopened_at"} <= told.keys():
         return None
     return datetime.fromisoformat(told["locked_out_at"]), datetime.fromisoformat(told["reopened_at"])
 

@@ -103,7 +103,7 @@ async def killed(
 
 
 async def looked(on: Stage, **changes: Any) -> Reaped:
-    return await reap(on.run(who="reaper", **changes), owing(on.ledger))
+    return await reap(on.run(who="reaper", **changes), owing(on.ledger, on.time.now()))
 
 
 async def is_locked_out(on: Stage) -> bool:
@@ -210,7 +210,7 @@ async def test_what_a_person_has_in_hand_is_left_to_them(tmp_path: Path) -> None
         run = desk.on.run(plays_person=False)
         run.remote = desk.remote_for(run.id)
 
-        reaped = await reap(run, owing(desk.on.ledger))
+        reaped = await reap(run, owing(desk.on.ledger, desk.on.time.now()))
 
         assert reaped.left == {CODE: "a person has it in hand"}
         assert [one.id for one in desk.open_orders()] == [order.id]
@@ -228,7 +228,7 @@ async def test_a_cabinet_that_is_in_no_inventory_of_today_is_found_by_the_row_it
                 digest=today.digest, at=on.time.now(), who="ops", source=today.source, content=to_plain(today)
             )
         )
-        (owed,) = owing(on.ledger)
+        (owed,) = owing(on.ledger, on.time.now())
         assert (owed.wave, owed.cabinet) == ("pilot", on.cabinets[0])
         assert (await looked(on)).let_in == [CODE]
 
@@ -275,7 +275,7 @@ async def test_who_comes_when_another_has_let_users_in_does_not_say_that_a_perso
     tmp_path: Path,
 ) -> None:
     async with killed(tmp_path, SYNCHRONISE) as on:
-        seen_before = owing(on.ledger)
+        seen_before = owing(on.ledger, on.time.now())
         assert (await looked(on)).let_in == [CODE]
         late = await reap(on.run(who="reaper"), seen_before)
         assert (late.let_in, late.left, late.stuck) == ([], {}, {})
@@ -499,7 +499,7 @@ async def test_where_people_act_unlocking_asks_them_to_let_users_in(tmp_path: Pa
         assert entry.state is State.WAITING
         (order,) = desk.open_orders()
         assert (order.state, order.verbs) == (OrderState.OPEN, (REOPEN,))
-        assert (await reap(run, owing(on.ledger))).left == {CODE: "a person has it in hand"}
+        assert (await reap(run, owing(on.ledger, on.time.now()))).left == {CODE: "a person has it in hand"}
         lines = len(on.ledger.history(CODE))
-        await reap(run, owing(on.ledger))
+        await reap(run, owing(on.ledger, on.time.now()))
         assert len(on.ledger.history(CODE)) == lines
