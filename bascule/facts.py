@@ -17,7 +17,10 @@ from bascule.model import System
 
 
 def _in_utc(instant: datetime) -> datetime:
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("no such instant in UTC") from None
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
@@ -47,6 +50,16 @@ class Strict:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot(Strict):
+    """What every answer to a read begins with: of whom it speaks, and when it was true."""
+
+    cabinet: str
+    """The cabinet's code, as the path has it."""
+    taken_at: Instant
+    """When all of this was read, together, by the clock of the system it was read from: never when it was sent, or taken from a cache."""
+
+
 class AdminSageStatus(StrEnum):
     REQUESTED = "requested"
     IN_PROGRESS = "in-progress"
@@ -62,7 +75,7 @@ class AdminSage(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MySageFacts(Strict):
+class MySageFacts(Snapshot):
     """My Sage: who is AdminSage, and for which question an activation key was computed. The key itself is never read."""
 
     admin_sages: tuple[AdminSage, ...]
@@ -111,7 +124,7 @@ class Synchronisation(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GeFacts(Strict):
+class GeFacts(Snapshot):
     """GE, the cheap part: where the wizards stand, and who is connected."""
 
     key_question: str
@@ -203,10 +216,9 @@ class Contact(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GeLists(Strict):
+class GeLists(Snapshot):
     """Everything that GE holds and that the synchronisation is to carry over, read as one consistent snapshot."""
 
-    taken_at: Instant
     right_names: tuple[str, ...]
     """Every right that exists on a dossier group; *all rights* means all of these."""
     entities: tuple[Entity, ...]
@@ -225,7 +237,7 @@ class WorkspaceStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S4aFacts(Strict):
+class S4aFacts(Snapshot):
     """S4A, the cheap part: how far the sign-up is. Never bank data: only *that* billing was given."""
 
     signed_up_at: Instant | None
@@ -259,11 +271,24 @@ class Assigned(Strict):
     email: str
 
 
+class Untold(StrEnum):
+    """A part of the target's lists that a reader may be unable to tell."""
+
+    GROUPS = "groups"
+    DOSSIERS = "dossiers"
+    COLLABORATEURS = "collaborateurs"
+    RIGHTS = "rights"
+    CONTACTS = "contacts"
+    USERS = "users"
+    ASSIGNMENTS = "assignments"
+    DEFAULT_PROFILE = "default_profile"
+    DEFAULT_GROUP = "default_group"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class S4aLists(Strict):
+class S4aLists(Snapshot):
     """What Client Management holds, read as one consistent snapshot. Groups and dossiers keep GE's codes."""
 
-    taken_at: Instant
     groups: tuple[Group, ...]
     dossiers: tuple[Dossier, ...]
     collaborateurs: tuple[Collaborateur, ...]
@@ -273,8 +298,8 @@ class S4aLists(Strict):
     assignments: tuple[Assigned, ...]
     default_profile: str | None
     default_group: str | None
-    unknown: tuple[str, ...] = ()
-    """Lists of these names (groups, dossiers, collaborateurs, rights, assignments) that the reader cannot tell: empty here, and saying nothing."""
+    unknown: tuple[Untold, ...] = ()
+    """What the reader cannot tell: empty or null here, and saying nothing. What is empty or null and not named here *is* empty, or not set."""
 
 
 type_of_view: dict[View, type] = {

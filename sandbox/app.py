@@ -91,7 +91,10 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
 
     def serve(path: str, method: str, respond: Respond, **documented: Any) -> None:
         async def endpoint(request: Request) -> Response:
-            return await _sent(request, await admitted(request, respond), sandbox)
+            response = await _sent(request, await admitted(request, respond), sandbox)
+            if asked := request.headers.get(wire.REQUEST_ID):
+                response.headers[wire.REQUEST_ID] = asked
+            return response
 
         endpoint.__name__ = re.sub(r"\W+", "_", f"{method.lower()}{base}{path or '/facts'}").strip("_")
         app.add_api_route(f"{base}/cabinets/{{code}}{path}", endpoint, methods=[method], tags=tags, **documented)

@@ -283,7 +283,7 @@ class Sandbox:
         compressed = gzip and not cabinet.faults
 
         def body(now: float) -> bytes:
-            taken_at = f'{{"taken_at":"{instant(now).isoformat()}"'.encode()
+            taken_at = f'{{"cabinet":"{cabinet.code}","taken_at":"{instant(now).isoformat()}"'.encode()
             if system == "ge":
                 changing, frozen = taken_at + b"}", cabinet.lists(now).frozen
             else:
@@ -313,7 +313,7 @@ class Sandbox:
                 for write in cabinet.writes
                 if write.key == key and write.operation and write.system == system
             )
-            return _json_of_operations.dump_json(OperationsBody(operations=found))
+            return _json_of_operations.dump_json(OperationsBody(cabinet=cabinet.code, operations=found))
 
         return self._read(cabinet, system, body)
 
@@ -432,6 +432,7 @@ def _said_of(write: Write, now: float) -> OperationBody:
     assert operation
     runs = operation.status == "running" and operation.course
     return OperationBody(
+        cabinet=write.cabinet,
         id=write.id,
         verb=write.verb,
         key=write.key or "",

@@ -17,6 +17,8 @@ US = "bascule"
 def facts(cabinet: Cabinet, now: float) -> GeFacts:
     ge = cabinet.standing.ge
     return GeFacts(
+        cabinet=cabinet.code,
+        taken_at=instant(now),
         key_question=cabinet.question,
         key_entered_at=instant_or_none(ge.key_entered_at),
         licensed=ge.key_entered_at is not None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.cabinet import Cabinet, Refused
-from sandbox.clock import instant_or_none
+from sandbox.clock import instant, instant_or_none
 from sandbox.standing import Declared
 from sandbox.wire import AdminSage, DeclareAdminSage, KeyQuestion, MySageFacts
 
@@ -15,6 +15,8 @@ def facts(cabinet: Cabinet, now: float) -> MySageFacts:
     my_sage = cabinet.standing.my_sage
     admin_sage = admin_sage_of(cabinet, now)
     return MySageFacts(
+        cabinet=cabinet.code,
+        taken_at=instant(now),
         admin_sages=(admin_sage,) if admin_sage else (),
         key_question=my_sage.key_question,
         key_computed_at=instant_or_none(my_sage.key_computed_at),

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from sandbox import synchronisation
 from sandbox.cabinet import Cabinet, Refused
-from sandbox.clock import instant_or_none
+from sandbox.clock import instant, instant_or_none
 from sandbox.ge import running_course
 from sandbox.snapshot import Frozen
 from sandbox.standing import Invited, Transfer
@@ -41,6 +41,8 @@ ACTIVATION = 0.2
 def facts(cabinet: Cabinet, now: float) -> S4aFacts:
     s4a = cabinet.standing.s4a
     return S4aFacts(
+        cabinet=cabinet.code,
+        taken_at=instant(now),
         signed_up_at=instant_or_none(s4a.signed_up_at),
         signed_up_siren=s4a.signed_up_siren,
         billing_given_at=instant_or_none(s4a.billing_given_at),

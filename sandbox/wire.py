@@ -10,8 +10,21 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, ConfigDict
 
-VERSION = "1"
+VERSION = "2"
+REQUEST_ID = "bascule-request"
+"""The header that names a request, and that its answer echoes."""
 System = Literal["my_sage", "ge", "s4a"]
+Untold = Literal[
+    "groups",
+    "dossiers",
+    "collaborateurs",
+    "rights",
+    "contacts",
+    "users",
+    "assignments",
+    "default_profile",
+    "default_group",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +43,8 @@ class AdminSage(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MySageFacts(Strict):
+    cabinet: str
+    taken_at: AwareDatetime
     admin_sages: tuple[AdminSage, ...]
     key_question: str | None
     key_computed_at: AwareDatetime | None
@@ -65,6 +80,8 @@ class Synchronisation(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeFacts(Strict):
+    cabinet: str
+    taken_at: AwareDatetime
     key_question: str
     key_entered_at: AwareDatetime | None
     licensed: bool
@@ -139,6 +156,7 @@ class Contact(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeLists(Strict):
+    cabinet: str
     taken_at: AwareDatetime
     right_names: tuple[str, ...]
     entities: tuple[Entity, ...]
@@ -155,6 +173,8 @@ class GeLists(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S4aFacts(Strict):
+    cabinet: str
+    taken_at: AwareDatetime
     signed_up_at: AwareDatetime | None
     signed_up_siren: str | None
     billing_given_at: AwareDatetime | None
@@ -180,6 +200,7 @@ class Assigned(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S4aLists(Strict):
+    cabinet: str
     taken_at: AwareDatetime
     groups: tuple[Group, ...]
     dossiers: tuple[Dossier, ...]
@@ -190,6 +211,7 @@ class S4aLists(Strict):
     assignments: tuple[Assigned, ...]
     default_profile: str | None
     default_group: str | None
+    unknown: tuple[Untold, ...] = ()
 
 
 # What a write carries
@@ -267,6 +289,7 @@ Phase = Literal["consistency", "transfer", "finishing"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Strict):
+    cabinet: str
     id: str
     verb: str
     key: str
@@ -279,6 +302,7 @@ class Operation(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations(Strict):
+    cabinet: str
     operations: tuple[Operation, ...]
 
 

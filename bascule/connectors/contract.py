@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bascule.connectors import Operation
+from bascule.connectors import Operation, OperationStatus
 from bascule.facts import Instant, Strict, View
 from bascule.model import ErrorClass, Kind, System
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +235,9 @@ VERBS: tuple[Verb, ...] = (
     ),
 )
 
+REQUEST_ID = "Bascule-Request"
+"""The header that names a request. Every answer but a token and a health echoes it: an answer that does not is another's."""
+
 verb_named = {verb.name: verb for verb in VERBS}
 
 
@@ -313,10 +316,27 @@ class ErrorBody(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AgentOperation(Operation):
+    """What an agent says of one write that it received. It never asks a person: so no `awaited`."""
+
+    cabinet: str
+    """The cabinet's code, as the path of the write had it."""
+    status: Literal[
+        OperationStatus.ACCEPTED,
+        OperationStatus.RUNNING,
+        OperationStatus.SUCCEEDED,
+        OperationStatus.NOT_BEGUN,
+        OperationStatus.INTERRUPTED,
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operations(Strict):
     """Every operation that was received under one key, oldest first; none if the key was never seen."""
 
-    operations: tuple[Operation, ...]
+    cabinet: str
+    """The cabinet's code, as the path has it."""
+    operations: tuple[AgentOperation, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

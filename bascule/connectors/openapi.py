@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from bascule.connectors import Operation
 from bascule.connectors.contract import (
     ERRORS,
     VERBS,
     VERSION,
+    AgentOperation,
     ErrorBody,
     ErrorCode,
     HealthBody,
@@ -119,7 +119,7 @@ def _document(system: System) -> Json:
                 [
                     *(type_of_view[view] for view in views),
                     *dict.fromkeys(verb.payload for verb in verbs),
-                    *(Operation, Operations, ErrorBody, Token, HealthBody),
+                    *(AgentOperation, Operations, ErrorBody, Token, HealthBody),
                 ]
             ),
         },
@@ -208,9 +208,9 @@ def _read(view: View) -> Json:
 
 
 def _write(verb: Verb) -> Json:
-    answers = {"200": _answer("It is over; `status` says how it ended.", Operation)}
+    answers = {"200": _answer("It is over; `status` says how it ended.", AgentOperation)}
     if verb.long:
-        answers["202"] = _answer("It was accepted and goes on; read the operation.", Operation)
+        answers["202"] = _answer("It was accepted and goes on; read the operation.", AgentOperation)
     return {
         "operationId": verb.name,
         "tags": ["writes"],
@@ -250,7 +250,7 @@ def _operation() -> Json:
         "tags": ["operations"],
         "summary": "How far an operation is, or how it ended.",
         "parameters": [_parameter("code"), identifier],
-        "responses": {"200": _answer("The operation.", Operation), **_refusals((*ANY_CALL, "unknown-operation"))},
+        "responses": {"200": _answer("The operation.", AgentOperation), **_refusals((*ANY_CALL, "unknown-operation"))},
     }
 
 

@@ -12,7 +12,7 @@ from bascule.connectors.extracts.lists import LISTS, ExportedList
 from bascule.connectors.extracts.mapping import ExtractsMapping, ListMapping, recognisable
 from bascule.connectors.extracts.rows import EXPORT_AGAIN, of_another, read_rows
 from bascule.errors import BasculeError
-from bascule.facts import GeLists, S4aLists
+from bascule.facts import GeLists, S4aLists, Untold
 from bascule.model import Cabinet, System
 from bascule.tables.cells import Table
 from bascule.tables.from_csv import read_csv
@@ -89,15 +89,26 @@ def read_ge(folder: Path, mapping: ExtractsMapping, cabinet: Cabinet) -> GeLists
     rows = {one.of.told_as: one.rows for one in read.lists}
     occurring = {" ".join(right.right.split()).casefold(): right.right for right in reversed(rows["rights"])}
     names = mapping.right_names or tuple(sorted(occurring.values()))
-    return GeLists(taken_at=read.taken_at, right_names=names, **rows)
+    return GeLists(cabinet=cabinet.code, taken_at=read.taken_at, right_names=names, **rows)
 
 
 def read_s4a(folder: Path, mapping: ExtractsMapping, cabinet: Cabinet) -> S4aLists:
     """Raises ExtractsUnreadable with every problem of every file."""
     read = _whole(examine(System.S4A, folder, mapping, cabinet), cabinet)
-    unknown = tuple(one.of.told_as for one in read.lists if one.found is None)
+    unknown = (
+        *(Untold(one.of.told_as) for one in read.lists if one.found is None),
+        Untold.DEFAULT_PROFILE,  # no list has a place for these two
+        Untold.DEFAULT_GROUP,
+    )
     rows = {one.of.told_as: one.rows for one in read.lists}
-    return S4aLists(taken_at=read.taken_at, default_profile=None, default_group=None, unknown=unknown, **rows)
+    return S4aLists(
+        cabinet=cabinet.code,
+        taken_at=read.taken_at,
+        default_profile=None,
+        default_group=None,
+        unknown=unknown,
+        **rows,
+    )
 
 
 def examine(system: System, folder: Path, mapping: ExtractsMapping, cabinet: Cabinet) -> ReadFolder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,8 +24,25 @@ ChangedLast = Callable[[Cabinet, View], Awaitable[tuple[datetime, str] | None]]
 """When something last happened after which older lists prove nothing, and what it was."""
 
 LISTS = (View.GE_LISTS, View.S4A_LISTS)
-NOTHING_KNOWN: Mapping[View, Observation] = {
-    View.GE: GeFacts(
+
+
+def nothing_known(view: View, cabinet: str, taken_at: datetime) -> Observation:
+    """Lists say who and what there is. How far a wizard is, they do not."""
+    if view is View.S4A:
+        return S4aFacts(
+            cabinet=cabinet,
+            taken_at=taken_at,
+            signed_up_at=None,
+            signed_up_siren=None,
+            billing_given_at=None,
+            terms_accepted_at=None,
+            terms_signatory=None,
+            workspace=WorkspaceStatus.ABSENT,
+            synchronised_at=None,
+        )
+    return GeFacts(
+        cabinet=cabinet,
+        taken_at=taken_at,
         key_question="",
         key_entered_at=None,
         licensed=False,
@@ -44,18 +61,7 @@ NOTHING_KNOWN: Mapping[View, Observation] = {
         locked_out_at=None,
         sessions=(),
         synchronisation=None,
-    ),
-    View.S4A: S4aFacts(
-        signed_up_at=None,
-        signed_up_siren=None,
-        billing_given_at=None,
-        terms_accepted_at=None,
-        terms_signatory=None,
-        workspace=WorkspaceStatus.ABSENT,
-        synchronised_at=None,
-    ),
-}
-"""Lists say who and what there is. How far a wizard is, they do not."""
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,7 @@ class ExtractsRemote:
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in LISTS:
-            return NOTHING_KNOWN[view]
+            return nothing_known(view, cabinet.code, self._clock())
         key = (cabinet.code, cabinet.siren)
         kept = await asyncio.to_thread(self._read, cabinet, self._kept.pop(key, None))
         self._kept[key] = kept

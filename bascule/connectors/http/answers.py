@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bascule.connectors.contract import ErrorBody, Said, error_coded
+from bascule.connectors.contract import REQUEST_ID, ErrorBody, Said, error_coded
 from bascule.connectors.http.line import Answer, Call
 from bascule.errors import (
     RemoteDenies,
@@ -37,6 +37,8 @@ def meaning(answer: Answer, wanted: type[T], *, call: Call, name: str) -> T:
     Errors come with any status, also 200; hence the body is believed before the status.
     """
     strange: ValidationError | None = None
+    if call.is_echoed and not answer.is_echoed:
+        raise _of_nobody(answer, call, name)
     if answer.status < 300:
         try:
             return adapter(wanted).validate_json(answer.body, strict=True)
@@ -111,6 +113,17 @@ def _by_status(answer: Answer, call: Call, name: str) -> RemoteError:
     return _unintelligible(
         call, name, f"is {kind_of(answer) or 'not of the contract'} (HTTP {status}).", remedy="Check the URL."
     )
+
+
+def _of_nobody(answer: Answer, call: Call, name: str) -> RemoteError:
+    """What does not name the request may answer another one: a write that meets it is in doubt, whatever it says."""
+    if answer.status < 300 or errors_in(answer.body):
+        what_it_is = kind_of(answer)
+        says = f"is {what_it_is}." if what_it_is else f"does not name the request that it answers ({REQUEST_ID})."
+        return _unintelligible(call, name, says)
+    error = _by_status(answer, call, name)
+    error.may_have_acted = call.writes
+    return error
 
 
 def _unintelligible(call: Call, name: str, what_it_is: str, *, remedy: str = "") -> RemoteUnintelligible:

@@ -7,6 +7,7 @@ import logging
 import math
 import ssl
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Literal
 
 import httpx
 
+from bascule.connectors.contract import REQUEST_ID
 from bascule.connectors.http.pace import Pace
 from bascule.errors import (
     RemoteError,
@@ -56,6 +58,11 @@ class Call:
     def writes(self) -> bool:
         return self.kind == "act"
 
+    @property
+    def is_echoed(self) -> bool:
+        """Its answer has to name the request. Those that come before anybody has spoken of the contract need not."""
+        return self.kind not in ("token", "health")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -64,6 +71,8 @@ class Answer:
     content_type: str
     retry_after: float | None
     """Seconds."""
+    is_echoed: bool
+    """It names the request that it answers. Where it does not, it may be the answer to another one."""
 
 
 class Line:
@@ -138,14 +147,23 @@ class Line:
         timeout = {"connect": min(self._connect_timeout, 0.9 * left), "read": left, "write": left, "pool": left}
         said: object = "no answer"
         response = None
+        request = self._request(call, timeout)
         try:
-            response = await self._client.send(self._request(call, timeout), stream=True)
+            response = await self._client.send(request, stream=True)
             said = response.status_code
+            echoed = response.headers.get(REQUEST_ID)
+            body = await self._body(call, response)
+            if echoed != request.headers[REQUEST_ID] and call.is_echoed:
+                # What else waits on this connection answers other requests too.
+                await _hang_up(response)
+            if echoed not in (None, request.headers[REQUEST_ID]):
+                raise self._silence(call, "answered another request")
             return Answer(
                 status=response.status_code,
-                body=await self._body(call, response),
+                body=body,
                 content_type=response.headers.get("Content-Type", ""),
                 retry_after=patience(response.headers),
+                is_echoed=echoed is not None,
             )
         finally:
             if response is not None:
@@ -164,7 +182,7 @@ class Line:
         return httpx.Request(
             call.method,
             self._base_url.copy_with(raw_path=self._base_url.raw_path.rstrip(b"/") + call.path.encode("ascii")),
-            headers={**EVERY_CALL, **call.headers},
+            headers={**EVERY_CALL, REQUEST_ID: uuid.uuid4().hex, **call.headers},
             content=call.content,
             extensions={"timeout": timeout},
         )
@@ -226,6 +244,13 @@ def checked(base_url: str, name: str) -> httpx.URL:
     if url.userinfo or url.query or url.fragment:
         raise ValueError(f"{name}: the URL of an agent holds no credentials, query or fragment")
     return url
+
+
+async def _hang_up(response: httpx.Response) -> None:
+    """Closes the connection under a response, so that the pool gives it to nobody any more."""
+    stream = response.extensions.get("network_stream")
+    if stream is not None:
+        await stream.aclose()
 
 
 def is_about_certificates(error: BaseException | None) -> bool:

@@ -16,7 +16,7 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from bascule.connectors import Health, Observation, Operation, Order
-from bascule.connectors.contract import VERSION, HealthBody, Operations, Token, error_coded, verb_named
+from bascule.connectors.contract import VERSION, AgentOperation, HealthBody, Operations, Token, error_coded, verb_named
 from bascule.connectors.http.answers import adapter, meaning, shown, strangeness
 from bascule.connectors.http.bearer import Bearer
 from bascule.connectors.http.line import Answer, Call, Line
@@ -127,7 +127,10 @@ class HttpRemote:
             path=_path(cabinet, "lists") if lists else _path(cabinet),
         )
         within = self._timeouts.lists if lists else self._timeouts.answer
-        return cast("Observation", await self._ask(call, type_of_view[view], within=within))
+        observation = cast("Observation", await self._ask(call, type_of_view[view], within=within))
+        if observation.cabinet != cabinet.code:
+            raise self._stranger(call, "another cabinet")
+        return observation
 
     async def act(self, cabinet: Cabinet, order: Order) -> Operation:
         call = Call(
@@ -142,8 +145,8 @@ class HttpRemote:
             },
             content=self._payload(order),
         )
-        operation = await self._ask(call, Operation, within=order.timeout)
-        if (operation.verb, operation.key) != (order.verb, order.key):
+        operation = await self._ask(call, AgentOperation, within=order.timeout)
+        if (operation.cabinet, operation.verb, operation.key) != (cabinet.code, order.verb, order.key):
             raise self._stranger(call, "another order")
         return self._known(operation, call)
 
@@ -154,8 +157,8 @@ class HttpRemote:
             method="GET",
             path=_path(cabinet, "operations", operation_id),
         )
-        operation = await self._ask(call, Operation, within=self._timeouts.answer)
-        if operation.id != operation_id:
+        operation = await self._ask(call, AgentOperation, within=self._timeouts.answer)
+        if (operation.cabinet, operation.id) != (cabinet.code, operation_id):
             raise self._stranger(call, "another operation")
         return self._known(operation, call)
 
@@ -167,10 +170,11 @@ class HttpRemote:
             path=f"{_path(cabinet, 'operations')}?{urlencode({'key': key})}",
             headers={"Bascule-Fence": str(fence)},
         )
-        found = (await self._ask(call, Operations, within=self._timeouts.answer)).operations
-        if any(operation.key != key for operation in found):
-            raise self._stranger(call, "another key")
-        return tuple(self._known(operation, call) for operation in found)
+        found = await self._ask(call, Operations, within=self._timeouts.answer)
+        whose = {(found.cabinet, key), *((operation.cabinet, operation.key) for operation in found.operations)}
+        if whose != {(cabinet.code, key)}:
+            raise self._stranger(call, "another cabinet or key")
+        return tuple(self._known(operation, call) for operation in found.operations)
 
     async def health(self) -> Health:
         """Whether the agent is there, is the right one, speaks our contract, has the right time and accepts us."""

@@ -39,22 +39,26 @@ WATCH = timedelta(minutes=1)
 """How exactly a person reads the time: a list exported in the same minute counts as exported after."""
 
 
-def my_sage_facts(orders: Sequence[WorkOrder]) -> MySageFacts:
+def my_sage_facts(cabinet: str, taken_at: datetime, orders: Sequence[WorkOrder]) -> MySageFacts:
     declared, key = _Said.of(orders, "admin-sage"), _Said.of(orders, "compute-key")
     return MySageFacts(
+        cabinet=cabinet,
+        taken_at=taken_at,
         admin_sages=(AdminSage(email=declared.text("email"), status=AdminSageStatus.VALIDATED),) if declared else (),
         key_question=key.text("key_question") if key else None,
         key_computed_at=key.at if key else None,
     )
 
 
-def ge_facts(orders: Sequence[WorkOrder]) -> GeFacts:
+def ge_facts(cabinet: str, taken_at: datetime, orders: Sequence[WorkOrder]) -> GeFacts:
     key, entered = _Said.of(orders, "compute-key"), _Said.of(orders, "enter-key")
     restarted, connected = _Said.of(orders, "restart"), _Said.of(orders, "connect")
     defaults, backed_up = _Said.of(orders, "defaults"), _Said.of(orders, "backup")
     returned, opened = _Said.of(orders, "return-to-ge"), _Said.of(orders, "open-exe")
     out = _keeps_users_out(orders)
     return GeFacts(
+        cabinet=cabinet,
+        taken_at=taken_at,
         key_question=key.text("key_question") if key else "",
         key_entered_at=entered.instant("key_entered_at") if entered else None,
         licensed=entered is not None,
@@ -76,11 +80,13 @@ def ge_facts(orders: Sequence[WorkOrder]) -> GeFacts:
     )
 
 
-def s4a_facts(orders: Sequence[WorkOrder]) -> S4aFacts:
+def s4a_facts(cabinet: str, taken_at: datetime, orders: Sequence[WorkOrder]) -> S4aFacts:
     signed_up, billing, terms = (_Said.of(orders, verb) for verb in ("sign-up", "billing", "terms"))
     synchronisation = _synchronisation(orders)
     done = synchronisation is not None and synchronisation.status is SynchronisationStatus.DONE
     return S4aFacts(
+        cabinet=cabinet,
+        taken_at=taken_at,
         signed_up_at=signed_up.instant("signed_up_at") if signed_up else None,
         signed_up_siren=signed_up.text("siren_given") if signed_up else None,
         billing_given_at=billing.at if billing else None,

@@ -18,7 +18,7 @@ from bascule.workorders import OrderState, Withdrawal, WorkOrder, in_words
 
 KEEPS_USERS_OUT = frozenset({"lock-out", "synchronise", "reopen"})
 
-FACTS: Mapping[View, Callable[[Sequence[WorkOrder]], Observation]] = {
+FACTS: Mapping[View, Callable[[str, datetime, Sequence[WorkOrder]], Observation]] = {
     View.MY_SAGE: my_sage_facts,
     View.GE: ge_facts,
     View.S4A: s4a_facts,
@@ -90,7 +90,7 @@ class OperatorRemote:
                 error_class=ErrorClass.CONFIG,
                 remedy=f"name who reads them, such as {self.system.value} = operator+extracts",
             )
-        return FACTS[view](await self._orders.of(cabinet.code))
+        return FACTS[view](cabinet.code, self._asking.clock(), await self._orders.of(cabinet.code))
 
     async def act(self, cabinet: Cabinet, order: Order) -> Operation:
         known = await self._orders.of(cabinet.code)

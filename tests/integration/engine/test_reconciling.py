@@ -19,7 +19,7 @@ from bascule.engine import Conducted, conduct
 from bascule.engine.opening import begin
 from bascule.engine.reconciling import reconcile_all
 from bascule.errors import RemoteUnreachable
-from bascule.facts import GeLists, S4aLists, View
+from bascule.facts import GeLists, S4aLists, Untold, View
 from bascule.ledger import Entry, EntryKind, Owner, first_broken
 from bascule.model import Cabinet, ErrorClass, Lifecycle, Outcome, State, System
 from bascule.reports import status_of
@@ -69,7 +69,8 @@ def shouting(seen: Observation) -> Observation:
 def without(*lists: str) -> Callable[[Observation], Observation]:
     """As extracts tell it, where not every list could be exported."""
     empty: dict[str, Any] = dict.fromkeys(lists, ())
-    return lambda seen: replace(seen, unknown=lists, **empty) if isinstance(seen, S4aLists) else seen
+    unknown = tuple(map(Untold, lists))
+    return lambda seen: replace(seen, unknown=unknown, **empty) if isinstance(seen, S4aLists) else seen
 
 
 class Gone:

@@ -91,6 +91,7 @@ ADMIN_CONTACT = contact("Anne Lefèvre", email=CABINET.admin_email, entity="E1",
 def ge(**changes: Any) -> GeLists:
     """One entity, one profile, the AdminSage with all rights on two groups, one dossier with a valid SIREN."""
     whole = GeLists(
+        cabinet=CABINET.code,
         taken_at=WHEN,
         right_names=RIGHTS,
         entities=(entity(),),
@@ -107,6 +108,7 @@ def ge(**changes: Any) -> GeLists:
 def s4a(source: GeLists, **changes: Any) -> S4aLists:
     """What Client Management holds after a synchronisation that carried everything over."""
     whole = S4aLists(
+        cabinet=CABINET.code,
         taken_at=WHEN,
         groups=source.groups,
         dossiers=source.dossiers,

@@ -22,9 +22,22 @@ from bascule.checks.sameness import Tolerated
 from bascule.connectors.operator.facts import ge_facts
 from bascule.facts import Dossier, DossierStatus, GeLists, S4aLists
 from bascule.procedure import what_to_do_about
-from tests.unit.checks.lists import ADMIN, CABINET, cabinet, contact, dossier, ge, group, holds, person, profile, s4a
+from tests.unit.checks.lists import (
+    ADMIN,
+    CABINET,
+    WHEN,
+    cabinet,
+    contact,
+    dossier,
+    ge,
+    group,
+    holds,
+    person,
+    profile,
+    s4a,
+)
 
-SHOWS_NOTHING = ge_facts(())
+SHOWS_NOTHING = ge_facts(CABINET.code, WHEN, ())
 
 
 def compare(source: GeLists, target: S4aLists, *tolerate: Tolerated) -> Reconciliation:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from bascule.connectors import Order
+from bascule.connectors.contract import REQUEST_ID
 from bascule.connectors.http import HttpRemote
 from bascule.model import Cabinet, System
 
@@ -33,9 +34,11 @@ CONNECT = Order(
     timeout=5,
 )
 
-OPERATION = {"id": "o1", "verb": "connect", "key": "k1", "status": "succeeded"}
+OPERATION = {"cabinet": "C0001", "id": "o1", "verb": "connect", "key": "k1", "status": "succeeded"}
 
 GE_FACTS: dict[str, Any] = {
+    "cabinet": "C0001",
+    "taken_at": "2026-12-01T20:00:00Z",
     "key_question": "ABCD-EFGH-IJKL-MNOP",
     "key_entered_at": None,
     "licensed": False,
@@ -65,10 +68,11 @@ def said(code: str, status: int, **headers: str) -> httpx.Response:
 class Agent(httpx.AsyncBaseTransport):
     """Gives its answers in order, the last one again and again. Tokens are `token-1`, `token-2`, …, unless told otherwise."""
 
-    def __init__(self, *answers: Said, token: Said | None = None) -> None:
+    def __init__(self, *answers: Said, token: Said | None = None, echoes: bool = True) -> None:
         self.received: list[httpx.Request] = []
         self.tokens_given = 0
         self._answers = list(answers)
+        self._echoes = echoes
         self._token = token or self._next_token
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -82,7 +86,11 @@ class Agent(httpx.AsyncBaseTransport):
     def _give(self, answer: Said, request: httpx.Request) -> httpx.Response:
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, httpx.Response) else answer(request)
+        response = answer if isinstance(answer, httpx.Response) else answer(request)
+        # What is not JSON comes from something that stands before the agent, and knows nothing of the contract.
+        if self._echoes and "json" in response.headers.get("Content-Type", ""):
+            response.headers[REQUEST_ID] = request.headers[REQUEST_ID]
+        return response
 
     def _next_token(self, _: httpx.Request) -> httpx.Response:
         body = {"access_token": f"token-{self.tokens_given}", "token_type": "Bearer", "expires_in": 300}

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bascule.connectors import OperationStatus, Remote
-from bascule.connectors.contract import ERRORS
+from bascule.connectors.contract import ERRORS, REQUEST_ID
 from bascule.connectors.http import HttpRemote, Timeouts, line
 from bascule.errors import (
     RemoteDenies,
@@ -29,6 +29,8 @@ from bascule.errors import (
 from bascule.facts import GeFacts, View
 from bascule.model import ErrorClass, System
 from tests.unit.connectors.agents import CABINET, CONNECT, GE_FACTS, OPERATION, Agent, ge, said, sent
+
+JSON = {"Content-Type": "application/json"}
 
 
 def test_it_is_a_remote() -> None:
@@ -57,13 +59,13 @@ async def test_a_write_carries_its_payload_its_key_its_fence_and_our_token() -> 
 
 
 async def test_a_code_cannot_lead_out_of_its_place_in_the_path() -> None:
-    agent = Agent(httpx.Response(200, json=GE_FACTS))
+    agent = Agent(httpx.Response(200, json={**GE_FACTS, "cabinet": "../C0002?x=é"}))
     await ge(agent).observe(replace(CABINET, code="../C0002?x=é"), View.GE)
     assert agent.received[0].url.raw_path == b"/ge/cabinets/..%2FC0002%3Fx%3D%C3%A9"
 
 
 async def test_a_key_is_found_under_its_own_name_whatever_is_in_it() -> None:
-    agent = Agent(httpx.Response(200, json={"operations": [{**OPERATION, "key": "a&b=c"}]}))
+    agent = Agent(httpx.Response(200, json={"cabinet": "C0001", "operations": [{**OPERATION, "key": "a&b=c"}]}))
     [operation] = await ge(agent).find(CABINET, "a&b=c")
     assert agent.received[0].url.params["key"] == operation.key == "a&b=c"
 
@@ -114,6 +116,36 @@ async def test_a_failing_read_is_harmless() -> None:
     assert not caught.value.may_have_acted
 
 
+# --- Answers of another request --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", [None, "another"], ids=["names none", "names another"])
+@pytest.mark.parametrize(
+    ("answer", "is_write"),
+    [
+        (httpx.Response(200, json=OPERATION), True),
+        (said("users-connected", 409), True),
+        (httpx.Response(200, json=GE_FACTS), False),
+        (said("unknown-cabinet", 404), False),
+    ],
+    ids=["done", "refused", "facts", "refused to tell"],
+)
+async def test_an_answer_that_does_not_name_its_request_says_nothing_of_it(
+    answer: httpx.Response, is_write: bool, whose: str | None
+) -> None:
+    headers = {**JSON, **({REQUEST_ID: whose} if whose else {})}
+    bare = httpx.Response(answer.status_code, content=answer.content, headers=headers)
+    remote = ge(Agent(bare, echoes=False))
+    with pytest.raises((RemoteUnintelligible, RemoteSilent)) as caught:
+        await (remote.act(CABINET, CONNECT) if is_write else remote.observe(CABINET, View.GE))
+    assert caught.value.may_have_acted is is_write
+
+
+async def test_facts_of_another_cabinet_are_nobodys() -> None:
+    with pytest.raises(RemoteUnintelligible, match="belongs to another cabinet"):
+        await ge(Agent(httpx.Response(200, json={**GE_FACTS, "cabinet": "C0002"}))).observe(CABINET, View.GE)
+
+
 # --- Answers that are not the contract's -----------------------------------------------------------------------------
 
 
@@ -130,7 +162,8 @@ async def test_a_failing_read_is_harmless() -> None:
         (httpx.Response(200, html="<h1>Welcome</h1>"), RemoteUnintelligible, "is a web page"),
         (httpx.Response(200), RemoteUnintelligible, "is empty"),
         (httpx.Response(204), RemoteUnintelligible, "is empty"),
-        (httpx.Response(200, text='{"id":'), RemoteUnintelligible, "no object of JSON"),
+        (httpx.Response(200, text='{"id":'), RemoteUnintelligible, "does not name the request that it answers"),
+        (httpx.Response(200, content=b'{"id":', headers=JSON), RemoteUnintelligible, "no object of JSON"),
         (httpx.Response(200, json=[]), RemoteUnintelligible, "no object of JSON"),
         (httpx.Response(200, json={"errors": []}), RemoteUnintelligible, "no field `id`"),
         (httpx.Response(200, json={**OPERATION, "status": "nearly"}), RemoteUnintelligible, "'nearly' in `status`"),
@@ -139,6 +172,8 @@ async def test_a_failing_read_is_harmless() -> None:
         (httpx.Response(200, json={**OPERATION, "progress": 7}), RemoteUnintelligible, "in `progress`"),
         (httpx.Response(200, json={**OPERATION, "progress": "1"}), RemoteUnintelligible, "in `progress`"),
         (httpx.Response(200, json={**OPERATION, "error_code": "moon"}), RemoteUnintelligible, "'moon'"),
+        (httpx.Response(200, json={**OPERATION, "status": "awaited"}), RemoteUnintelligible, "'awaited' in `status`"),
+        (httpx.Response(200, json={**OPERATION, "cabinet": "C0002"}), RemoteUnintelligible, "another order"),
         (httpx.Response(200, json={**OPERATION, "key": "k2"}), RemoteUnintelligible, "another order"),
         (httpx.Response(200, json={**OPERATION, "verb": "terms"}), RemoteUnintelligible, "another order"),
     ],
@@ -151,7 +186,7 @@ async def test_what_is_not_of_the_contract_is_never_a_success(
     with pytest.raises(error) as caught:
         await ge(agent).act(CABINET, CONNECT)
     assert says in str(caught.value)
-    assert caught.value.may_have_acted is (error in (RemoteFailing, RemoteUnintelligible))
+    assert caught.value.may_have_acted  # what does not name the request says nothing of it, whatever its status
     assert len(agent.received) == 1
 
 
@@ -360,7 +395,7 @@ NOW = datetime(2026, 12, 1, 20, tzinfo=UTC)
 
 
 def healthy(**changed: str) -> httpx.Response:
-    body = {"status": "ok", "system": "ge", "contract": "1", "time": "2026-12-01T20:00:01Z", **changed}
+    body = {"status": "ok", "system": "ge", "contract": "2", "time": "2026-12-01T20:00:01Z", **changed}
     return httpx.Response(200, json=body)
 
 
@@ -369,7 +404,7 @@ def healthy(**changed: str) -> httpx.Response:
     [
         (healthy(), ""),
         (healthy(system="s4a"), "S4A answers at the URL that is set for GE."),
-        (healthy(contract="2"), "GE speaks version '2' of the contract, Bascule '1'."),
+        (healthy(contract="1"), "GE speaks version '1' of the contract, Bascule '2'."),
         (healthy(time="2026-12-01T20:05:00Z"), "The clock of GE is 300 s ahead of ours."),
         (healthy(time="2026-12-01T19:55:00Z"), "The clock of GE is 300 s behind ours."),
         (healthy(status="tired"), "'tired' in `status`"),

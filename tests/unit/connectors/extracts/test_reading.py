@@ -134,7 +134,7 @@ def test_english_headers_and_names_are_understood(tmp_path: Path) -> None:
 def test_what_client_management_did_not_export_is_unknown_and_not_empty(tmp_path: Path) -> None:
     lists = read_s4a(put(tmp_path / "s4a", S4A), OURS, CABINET)
 
-    assert lists.unknown == ("groups", "collaborateurs", "rights", "assignments")
+    assert lists.unknown == ("groups", "collaborateurs", "rights", "assignments", "default_profile", "default_group")
     assert [one.status for one in lists.users] == [UserStatus.ACTIVE, UserStatus.INVITED]
 
 
@@ -145,7 +145,7 @@ def test_optional_lists_that_were_exported_are_known(tmp_path: Path) -> None:
         put(tmp_path / "s4a", {**S4A, "groupes": GE["groupes"], "affectations": affectations}), OURS, CABINET
     )
 
-    assert lists.unknown == ("collaborateurs", "rights")
+    assert lists.unknown == ("collaborateurs", "rights", "default_profile", "default_group")
     assert [one.client for one in lists.assignments] == ["D1"]
     assert [one.code for one in lists.groups] == ["G1"]
 

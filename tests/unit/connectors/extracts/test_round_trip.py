@@ -46,6 +46,7 @@ async def test_what_the_sandbox_exports_says_what_its_systems_hold(tmp_path: Pat
         replace(
             s4a,
             taken_at=s4a_held.taken_at,
+            unknown=(),
             default_profile=s4a_held.default_profile,
             default_group=s4a_held.default_group,
         )
