@@ -12,7 +12,7 @@ from typing import Any
 
 from bascule.checks.findings import Finding, Level
 from bascule.connectors import Again, Observation, Operation, OperationStatus, Order
-from bascule.connectors.contract import CANNOT, error_coded, verb_named
+from bascule.connectors.contract import CANNOT, ending_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
     Answer,
@@ -332,7 +332,7 @@ class CabinetRun:
             raise RemoteInterrupted(operation.message or "", code=operation.error_code or "interrupted")
         if answer is Answer.NOT_BEGUN:
             code = operation.error_code or "not-begun"
-            known = error_coded.get(code)
+            known = ending_coded.get(code)
             raise RemoteRefuses(
                 operation.message or (known.meaning if known else f"{verb} did not begin"),
                 code=code,
