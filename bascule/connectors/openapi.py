@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from itertools import groupby
@@ -313,10 +313,8 @@ def _parameter(name: str) -> Json:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-@cache
-def _adapter(body: type[Any]) -> TypeAdapter[Any]:
-    """One example is shown in many places."""
-    return TypeAdapter(body)
+_adapter: Callable[[type], TypeAdapter[Any]] = cache(TypeAdapter)
+"""One example is shown in many places."""
 
 
 def _plain(example: Any) -> Any:
@@ -331,9 +329,7 @@ def _json(body: type, examples: Mapping[str, object]) -> Json:
     return {
         "application/json": {
             "schema": {"$ref": f"#/components/schemas/{body.__name__}"},
-            "examples": {
-                name: {"value": _plain(one)} for name, one in examples.items()
-            },
+            "examples": {name: {"value": _plain(one)} for name, one in examples.items()},
         }
     }
 
