@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from sandbox.app import CUT, create_app
+from sandbox.app import CUT, DOUBLE, create_app
 from sandbox.scenario import ScenarioRefused
 from sandbox.store import StateRefused
 from sandbox.world import WorldRefused
@@ -104,18 +104,50 @@ def _listening(host: str, port: int) -> socket.socket:
     return listening
 
 
-class _CuttableConnection(H11Protocol):
-    """Lets a request cut its own connection, which ASGI has no word for."""
+class _Wire:
+    """The transport of a connection, which sends what it holds back twice."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if self._held is None:
+            self._transport.write(data)
+        else:
+            self._held.append(data)
+
+    def hold(self) -> None:
+        self._held = []
+
+    def let_go(self) -> None:
+        # In one piece, so that who reads the first answer has received the second one too.
+        held, self._held = self._held or [], None
+        if held:
+            self._transport.write(b"".join(held) * 2)
+
+    def close(self) -> None:
+        self.let_go()
+        self._transport.close()
+
+
+class _FaultyConnection(H11Protocol):
+    """Lets a request cut its own connection, or have its answer sent twice, which ASGI has no words for."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
-        super().connection_made(transport)
+        wire = _Wire(transport)
+        super().connection_made(wire)  # type: ignore[arg-type] # a transport in all that is asked of it
         app = self.app
 
-        async def cuttable(scope: Scope, receive: Receive, send: Send) -> None:
-            scope[CUT] = transport.abort
+        async def faulty(scope: Scope, receive: Receive, send: Send) -> None:
+            scope[CUT], scope[DOUBLE] = transport.abort, wire.hold
             await app(scope, receive, send)
+            wire.let_go()
 
-        self.app = cuttable
+        self.app = faulty
 
 
 class _Server(uvicorn.Server):
@@ -124,7 +156,7 @@ class _Server(uvicorn.Server):
     def __init__(self, app: FastAPI, listening: socket.socket, parent_pid: int | None) -> None:
         super().__init__(
             uvicorn.Config(
-                app, http=_CuttableConnection, ws="none", lifespan="off", log_level="warning", access_log=False
+                app, http=_FaultyConnection, ws="none", lifespan="off", log_level="warning", access_log=False
             )
         )
         self._listening = listening

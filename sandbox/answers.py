@@ -44,6 +44,10 @@ class Answer:
     delay: float = 0
     cut: bool = False
     """The connection ends without an answer."""
+    doubled: bool = False
+    """It is sent twice."""
+    echoes: bool = True
+    """It names the request that was sent, not another one."""
 
 
 _json_of_errors = TypeAdapter(ErrorBody)
@@ -99,6 +103,8 @@ def on_the_way(answer: Answer, strike: Strike) -> Answer:
         answer = replace(answer, delay=1.0 if fault.seconds is None else fault.seconds)
     if strike("commit-then-drop", False):
         answer = replace(answer, cut=True)
+    if strike("doubled-answer", False):
+        answer = replace(answer, doubled=True)
     return answer
 
 

@@ -23,7 +23,7 @@ from starlette.exceptions import HTTPException
 from sandbox import answers, wire
 from sandbox.answers import JSON, Answer
 from sandbox.cabinet import Cabinet
-from sandbox.clock import Clock, instant
+from sandbox.clock import Clock
 from sandbox.door import Door
 from sandbox.emulation import Sandbox
 from sandbox.hands import Screens
@@ -39,6 +39,12 @@ LISTS: Mapping[wire.System, type] = {"ge": wire.GeLists, "s4a": wire.S4aLists}
 
 CUT = "sandbox.cut"
 """Where the server leaves, in the request's scope, how to cut its connection. In process there is none."""
+
+DOUBLE = "sandbox.double"
+"""The same for how to send the answer twice. In process nobody could receive the second one: there it comes once."""
+
+OF_ANOTHER = "of-another-request"
+"""What an answer of another request echoes."""
 
 Respond = Callable[[Sandbox, Cabinet, Request], Awaitable[Answer]]
 
@@ -82,8 +88,7 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         return Response(_json_of_token.dump_json(body), headers=JSON)
 
     async def health() -> Response:
-        time_now = instant(sandbox.clock.now())
-        body = wire.Health(status="ok", system=system, contract=wire.VERSION, time=time_now)
+        body = wire.Health(status="ok", system=system, contract=wire.VERSION, time=sandbox.time_of(system))
         return Response(_json_of_health.dump_json(body), headers=JSON)
 
     app.add_api_route(f"{base}/token", token, methods=["POST"], tags=tags, openapi_extra=answers_with(wire.Token))
@@ -91,9 +96,10 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
 
     def serve(path: str, method: str, respond: Respond, **documented: Any) -> None:
         async def endpoint(request: Request) -> Response:
-            response = await _sent(request, await admitted(request, respond), sandbox)
+            answer = await admitted(request, respond)
+            response = await _sent(request, answer, sandbox)
             if asked := request.headers.get(wire.REQUEST_ID):
-                response.headers[wire.REQUEST_ID] = asked
+                response.headers[wire.REQUEST_ID] = asked if answer.echoes else OF_ANOTHER
             return response
 
         endpoint.__name__ = re.sub(r"\W+", "_", f"{method.lower()}{base}{path or '/facts'}").strip("_")
@@ -116,7 +122,8 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         return sandbox.observed(cabinet, system)
 
     async def lists(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:
-        return sandbox.lists(cabinet, system, gzip="gzip" in request.headers.get("accept-encoding", ""))
+        gzip, known = "gzip" in request.headers.get("accept-encoding", ""), request.headers.get("if-none-match")
+        return sandbox.lists(cabinet, system, gzip=gzip, known=known)
 
     async def operation(sandbox: Sandbox, cabinet: Cabinet, request: Request) -> Answer:
         return sandbox.operation(cabinet, system, request.path_params["operation"])
@@ -225,13 +232,15 @@ async def _sent(request: Request, answer: Answer, sandbox: Sandbox) -> Response:
         await asyncio.sleep(delay)
     if answer.cut:
         await _cut(request)
+    if answer.doubled and (double := request.scope.get(DOUBLE)):
+        double()
     return _response(answer)
 
 
 async def _cut(request: Request) -> None:
     cut = request.scope.get(CUT)
     if cut is None:
-        raise AnswerCut("The sandbox cut the connection before it answered (commit-then-drop).")
+        raise AnswerCut("The sandbox cut the connection before it answered.")
     cut()
     while (await request.receive())["type"] != "http.disconnect":
         pass

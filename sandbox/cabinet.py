@@ -33,17 +33,25 @@ class Cabinet:
     scenario: Scenario
     standing: Standing = field(default_factory=Standing)
     writes: list[Write] = field(default_factory=list)
-    received: tuple[list[Transfer], Received] | None = None
-    """What S4A holds, put together once for these transfers."""
+    received: tuple[list[Transfer], Lists, Received] | None = None
+    """What S4A holds, put together once for these transfers of these lists."""
 
     @property
     def code(self) -> str:
         return self.line.code
 
-    @cached_property
+    @property
     def clean(self) -> Lists:
-        """What GE holds where no fault of the world stands."""
+        """What GE holds where no fault of the world distorts it."""
+        return self._coded if self.faults.has("codes-for-labels") else self._drawn
+
+    @cached_property
+    def _drawn(self) -> Lists:
         return drawn(self.seed, self.line)
+
+    @cached_property
+    def _coded(self) -> Lists:
+        return distortions.coded(self._drawn, self.line)
 
     @cached_property
     def question(self) -> str:
@@ -54,12 +62,14 @@ class Cabinet:
         wanted = distortions.standing_now(self.faults, now)
         if not wanted:
             return self.clean
-        if wanted not in self._distorted:
-            self._distorted[wanted] = distortions.distorted(self.clean, wanted, self.seed, self.line)
-        return self._distorted[wanted]
+        clean = self.clean
+        wanted_of = (wanted, clean is self._drawn)
+        if wanted_of not in self._distorted:
+            self._distorted[wanted_of] = distortions.distorted(clean, wanted, self.seed, self.line)
+        return self._distorted[wanted_of]
 
     @cached_property
-    def _distorted(self) -> dict[frozenset[str], Lists]:
+    def _distorted(self) -> dict[tuple[frozenset[str], bool], Lists]:
         return {}
 
     def last_synchronisation(self) -> Write | None:

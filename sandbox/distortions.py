@@ -29,6 +29,20 @@ def distorted(lists: Lists, wanted: frozenset[str], seed: int, line: CabinetLine
     return lists
 
 
+def coded(lists: Lists, line: CabinetLine) -> Lists:
+    """The default profile and the default group have codes unlike their labels, which are the inventory's words."""
+    profile = {line.default_profile: "PRF-00"}
+    group: dict[str | None, str] = {line.default_group: "GRP-00"}
+    return replace(
+        lists,
+        profiles=tuple(replace(p, code=profile.get(p.code, p.code)) for p in lists.profiles),
+        groups=tuple(replace(g, code=group.get(g.code, g.code)) for g in lists.groups),
+        collaborateurs=tuple(replace(c, profile=profile.get(c.profile, c.profile)) for c in lists.collaborateurs),
+        rights=tuple(replace(r, group=group.get(r.group, r.group)) for r in lists.rights),
+        dossiers=tuple(replace(d, group=group.get(d.group, d.group)) for d in lists.dossiers),
+    )
+
+
 def missing_rights(lists: Lists, draw: random.Random, line: CabinetLine) -> Lists:
     """Some of the AdminSage's rights on one or two groups are gone; never all groups, never all rights of one."""
     admin = admin_of(lists, line)

@@ -5,7 +5,10 @@ Nothing runs in the background. What goes on over time is settled when somebody 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,8 +19,9 @@ from sandbox.cabinet import Cabinet, Refused
 from sandbox.clock import Clock, instant
 from sandbox.faults import Faults
 from sandbox.scenario import Fault, Scenario, read_scenario
-from sandbox.snapshot import joined, joined_gzip
+from sandbox.snapshot import Snapshot, joined, joined_gzip
 from sandbox.standing import Course, Operation, Write
+from sandbox.statements import stated
 from sandbox.store import StateRefused, Store
 from sandbox.verbs import VERBS, Verb
 from sandbox.wire import GeFacts, JournalLine, JournalOutcome, MySageFacts, S4aFacts, System
@@ -30,6 +34,11 @@ _json_of_operations = TypeAdapter(OperationsBody)
 _json_of_my_sage = TypeAdapter(MySageFacts)
 _json_of_ge = TypeAdapter(GeFacts)
 _json_of_s4a = TypeAdapter(S4aFacts)
+
+LISTED: tuple[System, ...] = ("ge", "s4a")
+"""The systems that have lists."""
+
+_FROM_A_CACHE = ("old-lists", "stale-as-new")
 
 FACTS: Mapping[System, Callable[[Cabinet, float], bytes]] = {
     "my_sage": lambda cabinet, now: _json_of_my_sage.dump_json(my_sage.facts(cabinet, now)),
@@ -51,7 +60,7 @@ class Sandbox:
         self._begin()
         if store.kept.facts:
             self._take_over(given=scenario is not None)
-        self._keep_scenario()
+        self._bring_into_force()
 
     def _begin(self) -> None:
         """The world as it was drawn: nothing done, the scenario of the start."""
@@ -92,13 +101,24 @@ class Sandbox:
         scenario = read_scenario(document, self._lines)
         self.settle_all()
         self._put(scenario, self.clock.now(), {})
-        self._keep_scenario()
+        self._bring_into_force()
 
     def _put(self, scenario: Scenario, at: float, spent: dict[str, int]) -> None:
         self.scenario = scenario
         self._faults = Faults(scenario, self._lines, at, spent)
         for code, cabinet in self.cabinets.items():
             cabinet.faults, cabinet.scenario = self._faults.of(code), scenario
+
+    def _bring_into_force(self) -> None:
+        """Who answers from a cache has filled it now: when the fault was put, or when the sandbox began again."""
+        now = self.clock.now()
+        self._cached = {
+            (code, system): self._snapshot(cabinet, system, now)
+            for code, cabinet in self.cabinets.items()
+            if any(cabinet.faults.has(name) for name in _FROM_A_CACHE)
+            for system in LISTED
+        }
+        self._keep_scenario()
 
     def _keep_scenario(self) -> None:
         self._store.keep_fact("world", {"seed": self.world.seed})
@@ -111,7 +131,7 @@ class Sandbox:
         """As it was at the start, with the scenario of the start."""
         self._store.clear()
         self._begin()
-        self._keep_scenario()
+        self._bring_into_force()
 
     # Writes
 
@@ -165,12 +185,17 @@ class Sandbox:
         if broken:
             code, answer = broken
             _did_not_begin(write, "failed", code, "Something went wrong inside.")
-        elif late := strike("late-commit", False):
+        elif late := strike("late-commit", False) or strike("in-flight", False):
             write.outcome = "dropped"
             write.operation.commits_at = now + (1.0 if late.seconds is None else late.seconds)
-            answer = answers.error("unavailable", "Not available now.")
+            write.operation.in_flight = late.fault == "in-flight"
+            is_silent = write.operation.in_flight and late.answer != "unavailable"
+            answer = replace(answers.error("unavailable", "Not available now."), cut=is_silent)
         else:
             answer = answers.on_the_way(self._carried_out(cabinet, verb, write, payload, now), strike)
+            if swapped := strike("swapped-answer", False):
+                told = _json_of_operation.dump_json(_said_of_another(self._other(cabinet), verb.name))
+                answer = replace(answer, status=200, body=told, echoes=bool(swapped.echoed))
             broken = answers.failed(strike, after=True)
             if broken:
                 answer = broken[1]
@@ -276,54 +301,87 @@ class Sandbox:
     # Reads
 
     def observed(self, cabinet: Cabinet, system: System) -> Answer:
-        return self._read(cabinet, system, lambda now: FACTS[system](cabinet, now))
+        def told(shown: Cabinet, now: float) -> Answer:
+            return Answer(200, stated(FACTS[system](shown, now), shown, system, "facts", now))
 
-    def lists(self, cabinet: Cabinet, system: System, *, gzip: bool) -> Answer:
-        """One consistent snapshot."""
+        return self._read(cabinet, system, told)
+
+    def lists(self, cabinet: Cabinet, system: System, *, gzip: bool, known: str | None = None) -> Answer:
+        """One consistent snapshot; 304 and the instant of one where it says what is `known` by its tag."""
         compressed = gzip and not cabinet.faults
 
-        def body(now: float) -> bytes:
-            taken_at = f'{{"cabinet":"{cabinet.code}","taken_at":"{instant(now).isoformat()}"'.encode()
-            if system == "ge":
-                changing, frozen = taken_at + b"}", cabinet.lists(now).frozen
-            else:
-                entered = s4a.json_of_entered.dump_json(s4a.entered(cabinet, now))
-                changing, frozen = taken_at + b"," + entered[1:], s4a.received(cabinet, now).frozen
-            return joined_gzip(changing, frozen) if compressed else joined(changing, frozen)
+        def told(shown: Cabinet, now: float) -> Answer:
+            snapshot = self._cached_snapshot(shown, system, now) or self._snapshot(shown, system, now)
+            head = {"cabinet": shown.code, "taken_at": snapshot.taken_at.isoformat()}
+            stamped = stated(json.dumps(head).encode(), shown, system, "lists", now)
+            if known == snapshot.tag:
+                taken_at = json.loads(stamped)["taken_at"]
+                return Answer(304, b"", {"etag": snapshot.tag, "bascule-taken-at": taken_at})
+            changing = stamped if system == "ge" else stamped[:-1] + b"," + snapshot.entered[1:]
+            if compressed:
+                headers = {**answers.JSON, "content-encoding": "gzip", "etag": snapshot.tag}
+                return Answer(200, joined_gzip(changing, snapshot.frozen), headers)
+            return Answer(200, joined(changing, snapshot.frozen), {**answers.JSON, "etag": snapshot.tag})
 
-        headers = {**answers.JSON, "content-encoding": "gzip"} if compressed else answers.JSON
-        return self._read(cabinet, system, body, headers)
+        return self._read(cabinet, system, told)
+
+    def _snapshot(self, cabinet: Cabinet, system: System, now: float) -> Snapshot:
+        if system == "ge":
+            return Snapshot(instant(now), b"{}", cabinet.lists(now).frozen)
+        entered = s4a.json_of_entered.dump_json(s4a.entered(cabinet, now))
+        return Snapshot(instant(now), entered, s4a.received(cabinet, now).frozen)
+
+    def _cached_snapshot(self, cabinet: Cabinet, system: System, now: float) -> Snapshot | None:
+        """What a cache makes of the lists, if one answers: as they were, or said to be of another instant."""
+        if fault := cabinet.faults.strikes("old-lists", now, lambda fault: fault.hits_system(system)):
+            if fault.seconds is None:
+                return self._cached[cabinet.code, system]
+            return replace(self._snapshot(cabinet, system, now), taken_at=instant(now - fault.seconds))
+        if cabinet.faults.strikes("stale-as-new", now, lambda fault: fault.hits_system(system)):
+            return replace(self._cached[cabinet.code, system], taken_at=instant(now))
+        return None
+
+    def time_of(self, system: System) -> datetime:
+        """By the system's own clock: one that is off for every cabinet is off."""
+        now = self.clock.now()
+        off = [
+            cabinet.faults.named("clock", now, lambda fault: fault.hits_system(system))
+            for cabinet in self.cabinets.values()
+        ]
+        seconds = off[0].seconds if off[0] is not None and all(fault == off[0] for fault in off) else None
+        return instant(now + (seconds or 0))
 
     def operation(self, cabinet: Cabinet, system: System, identifier: str) -> Answer:
-        def body(now: float) -> bytes | Answer:
+        def told(shown: Cabinet, now: float) -> Answer:
             for write in cabinet.writes:
-                if write.id == identifier and write.operation and write.system == system:
-                    return _json_of_operation.dump_json(_said_of(write, now))
+                if write.id == identifier and write.is_found and write.system == system:
+                    said = _said_of(write, now) if shown is cabinet else _said_of_another(shown, write.verb)
+                    return Answer(200, _json_of_operation.dump_json(said))
             return answers.error("unknown-operation", f"There is no operation {identifier} of {cabinet.code}.")
 
-        return self._read(cabinet, system, body)
+        return self._read(cabinet, system, told)
 
     def operations(self, cabinet: Cabinet, system: System, key: str, fence: str | None = None) -> Answer:
-        def body(now: float) -> bytes:
+        def told(shown: Cabinet, now: float) -> Answer:
             if fence is not None and fence.isdecimal() and int(fence) > cabinet.standing.fence:
                 cabinet.standing.fence = int(fence)
                 self._keep(cabinet)
             found = tuple(
-                _said_of(write, now)
+                _said_of(write, now) if shown is cabinet else _said_of_another(shown, write.verb)
                 for write in cabinet.writes
-                if write.key == key and write.operation and write.system == system
+                if write.key == key and write.is_found and write.system == system
             )
-            return _json_of_operations.dump_json(OperationsBody(cabinet=cabinet.code, operations=found))
+            return Answer(200, _json_of_operations.dump_json(OperationsBody(cabinet=shown.code, operations=found)))
 
-        return self._read(cabinet, system, body)
+        return self._read(cabinet, system, told)
 
-    def _read(
-        self,
-        cabinet: Cabinet,
-        system: System,
-        body: Callable[[float], bytes | Answer],
-        headers: dict[str, str] = answers.JSON,
-    ) -> Answer:
+    def _other(self, cabinet: Cabinet) -> Cabinet:
+        """The next one of the world."""
+        codes = list(self.cabinets)
+        return self.cabinets[codes[(codes.index(cabinet.code) + 1) % len(codes)]]
+
+    def _read(self, cabinet: Cabinet, system: System, told: Callable[[Cabinet, float], Answer]) -> Answer:
+        """`told`: what is said of the cabinet, or of another one whose answer it gets."""
         now = self.clock.now()
         self._settle(cabinet, now)
         strike = _strike(cabinet, now, lambda fault: fault.hits_read(system))
@@ -332,8 +390,11 @@ class Sandbox:
         )
         if stopped:
             return stopped[1]
-        answer = body(now)
-        return answers.on_the_way(Answer(200, answer, headers) if isinstance(answer, bytes) else answer, strike)
+        if swapped := strike("swapped-answer", False):
+            other = self._other(cabinet)
+            self._settle(other, now)
+            return replace(told(other, now), echoes=bool(swapped.echoed))
+        return answers.on_the_way(told(cabinet, now), strike)
 
     # For people: what they see and carry away
 
@@ -441,4 +502,19 @@ def _said_of(write: Write, now: float) -> OperationBody:
         phase=synchronisation.phase(operation.course, now) if runs and operation.course else None,
         error_code=operation.error_code,
         message=operation.message,
+    )
+
+
+def _said_of_another(cabinet: Cabinet, verb: str) -> OperationBody:
+    """A write of another cabinet, done: what its own caller was to be told."""
+    return OperationBody(
+        cabinet=cabinet.code,
+        id=f"op-of-{cabinet.code}",
+        verb=verb,
+        key=f"key-of-{cabinet.code}",
+        status="succeeded",
+        progress=1.0,
+        phase=None,
+        error_code=None,
+        message=None,
     )

@@ -37,8 +37,8 @@ class Faults:
             if not lapsed and not used_up:
                 yield number, fault
 
-    def any_of(self, code: str) -> bool:
-        return bool(self._of_cabinet[code])
+    def any_of(self, code: str, name: str | None = None) -> bool:
+        return any(name in (None, fault.fault) for _, fault in self._of_cabinet[code])
 
 
 class FaultsOfCabinet:
@@ -52,16 +52,24 @@ class FaultsOfCabinet:
     def put_at(self) -> float:
         return self._faults.put_at
 
-    def named(self, name: str, now: float) -> Fault | None:
+    def named(self, name: str, now: float, where: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         """The fault, if it stands now."""
-        return next((fault for _, fault in self._faults.hitting(self._code, now) if fault.fault == name), None)
+        standing = (fault for _, fault in self._faults.hitting(self._code, now))
+        return next((fault for fault in standing if fault.fault == name and where(fault)), None)
 
     def strikes(self, name: str, now: float, where: Callable[[Fault], bool] = lambda _: True) -> Fault | None:
         """The same, and counted."""
+        return next(self.striking(name, now, where), None)
+
+    def striking(self, name: str, now: float, where: Callable[[Fault], bool] = lambda _: True) -> Iterator[Fault]:
+        """All that stand now under this name, each counted when it comes up."""
         for number, fault in self._faults.hitting(self._code, now):
             if fault.fault == name and where(fault):
-                return self._count(number, fault)
-        return None
+                yield self._count(number, fault)
+
+    def has(self, name: str) -> bool:
+        """Whether the scenario names this fault for the cabinet, whenever that is."""
+        return self._faults.any_of(self._code, name)
 
     def __bool__(self) -> bool:
         return self._faults.any_of(self._code)

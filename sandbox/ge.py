@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from sandbox import synchronisation
 from sandbox.cabinet import Cabinet, Refused
 from sandbox.clock import instant, instant_or_none
 from sandbox.standing import Course
-from sandbox.wire import Connect, Defaults, GeFacts, KeyQuestion, Nothing, Session
+from sandbox.wire import Connect, Defaults, GeFacts, Group, KeyQuestion, Nothing, Profile, Session
 
 US = "bascule"
 
@@ -126,14 +126,23 @@ def choose_defaults(cabinet: Cabinet, order: Defaults, now: float) -> bool:
     ge, lists = cabinet.standing.ge, cabinet.lists(now)
     if ge.connected_entity is None:
         raise Refused("not-connected", "GE is not connected to Sage for Accountants yet.")
-    if not any(p.code == order.profile and p.entity == ge.connected_entity for p in lists.profiles):
+    profile = _code_of(order.profile, lists.profiles, ge.connected_entity)
+    if profile is None:
         raise Refused("unknown-profile", f"The entity has no profile {order.profile!r}.", profile=order.profile)
-    if not any(g.code == order.group and g.entity == ge.connected_entity for g in lists.groups):
+    group = _code_of(order.group, lists.groups, ge.connected_entity)
+    if group is None:
         raise Refused("unknown-group", f"The entity has no dossier group {order.group!r}.", group=order.group)
-    if ge.wizard_finished and (ge.default_profile, ge.default_group) == (order.profile, order.group):
+    if ge.wizard_finished and (ge.default_profile, ge.default_group) == (profile, group):
         return False
-    ge.default_profile, ge.default_group, ge.wizard_finished = order.profile, order.group, True
+    ge.default_profile, ge.default_group, ge.wizard_finished = profile, group, True
     return True
+
+
+def _code_of(word: str, choices: Iterable[Profile | Group], entity: str) -> str | None:
+    """Of what the entity offers under this code, or else under this label."""
+    offered = [choice for choice in choices if choice.entity == entity]
+    chosen = (choice for name in ("code", "label") for choice in offered if getattr(choice, name) == word)
+    return next((choice.code for choice in chosen), None)
 
 
 def return_to_ge(cabinet: Cabinet, _order: Nothing, now: float) -> bool:

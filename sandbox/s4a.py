@@ -93,9 +93,10 @@ def received(cabinet: Cabinet, now: float) -> Received:
     transfers = _transfers(cabinet, now)
     if not transfers:
         return NOTHING_RECEIVED
-    if cabinet.received is None or cabinet.received[0] != transfers:
-        cabinet.received = transfers, _brought_by(transfers, cabinet.clean)
-    return cabinet.received[1]
+    lists = cabinet.clean
+    if cabinet.received is None or cabinet.received[1] is not lists or cabinet.received[0] != transfers:
+        cabinet.received = transfers, lists, _brought_by(transfers, lists)
+    return cabinet.received[2]
 
 
 def _brought_by(transfers: list[Transfer], lists: Lists) -> Received:
@@ -140,13 +141,13 @@ def _dossiers(lists: Lists, transfer: Transfer) -> Iterator[Dossier]:
 
 
 def entered(cabinet: Cabinet, now: float) -> Entered:
-    s4a = cabinet.standing.s4a
+    s4a, shows_defaults = cabinet.standing.s4a, not cabinet.faults.named("null-defaults", now)
     return Entered(
         contacts=tuple(_contacts(cabinet, now)),
         users=users(cabinet, now),
         assignments=tuple(Assigned(client=client, email=email) for client, email in s4a.assignments),
-        default_profile=s4a.default_profile,
-        default_group=s4a.default_group,
+        default_profile=s4a.default_profile if shows_defaults else None,
+        default_group=s4a.default_group if shows_defaults else None,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sandbox.wire import System
 
-Sort = Literal["world", "rule", "synchronisation", "answer"]
+Sort = Literal["world", "rule", "synchronisation", "answer", "statement"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class FaultName:
     sort: Sort
     does: str
     at: tuple[str, ...] | None = None
-    """The steps where it may be said to be; None: any."""
+    """The steps where it may be said to be; None: any; empty: it is at no step."""
     options: frozenset[str] = frozenset()
     """Fields that not every fault takes."""
     seconds: str | None = None
@@ -40,6 +40,10 @@ def _synchronisation(name: str, does: str, options: frozenset[str] = frozenset()
 
 def _answer(name: str, does: str, *options: str, seconds: str | None = None) -> FaultName:
     return FaultName(name, "answer", does, None, frozenset({"on", *options}), seconds)
+
+
+def _statement(name: str, does: str, *options: str, seconds: str | None = None) -> FaultName:
+    return FaultName(name, "statement", does, (), frozenset({"system", *options}), seconds)
 
 
 FAULTS = {
@@ -107,10 +111,47 @@ FAULTS = {
         _answer("slow", "done, but the answer comes late", seconds="the delay, default 1"),
         _answer("commit-then-drop", "done, then the connection is cut without an answer"),
         _answer("late-commit", "503 at once, and done some time later", seconds="until it is done, default 1"),
+        # What a system says that is not so, or was so once; and what is on its way or comes twice.
+        _statement("old-lists", "its lists are those of an earlier instant, and say so", seconds="the age they tell"),
+        _statement("stale-as-new", "its lists are those of an earlier instant, stamped now"),
+        _statement("wrong-instant", "a field of its facts or lists tells another instant", "field", "to"),
+        _statement("clock", "its clock is ahead, or behind where `seconds` are negative", seconds="by how much"),
+        _world("null-defaults", "S4A's lists show no default profile and no default group", at=("reconcile",)),
+        _world(
+            "codes-for-labels",
+            "the inventory's default profile and group are labels: GE's codes, which its facts tell, are other words",
+            at=("defaults", "reconcile"),
+        ),
+        _answer("doubled-answer", "done; the answer is sent twice"),
+        _answer("swapped-answer", "done; the answer is one about another cabinet", "echoed"),
+        _answer("in-flight", "done some time later, and not found before", "answer", seconds="until then, default 1"),
     )
 }
 
+WRITES_ONLY = frozenset({"late-commit", "in-flight"})
+
 ANOMALIES = ("DOS-01", "DOS-02", "DOS-03", "COL-01", "COL-02", "COL-04")
+
+INSTANTS: Mapping[System, frozenset[str]] = {
+    "my_sage": frozenset({"taken_at", "key_computed_at"}),
+    "ge": frozenset(
+        {
+            "taken_at",
+            "key_entered_at",
+            "restarted_at",
+            "connected_at",
+            "returned_at",
+            "exe_opened_at",
+            "sql_backup_at",
+            "mongo_backup_at",
+            "locked_out_at",
+            "synchronisation.started_at",
+            "synchronisation.ended_at",
+        }
+    ),
+    "s4a": frozenset({"taken_at", "signed_up_at", "billing_given_at", "terms_accepted_at", "synchronised_at"}),
+}
+"""What a `wrong-instant` may be of. `taken_at` is of facts and of lists; `facts.taken_at`, `lists.taken_at`: of one of them."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +218,18 @@ class Fault(Part):
     on: Literal["writes", "reads", "any"] | None = None
     times: int | None = Field(None, ge=1)
     """How often in each cabinet; None: without limit."""
-    seconds: float | None = Field(None, ge=0)
+    seconds: float | None = Field(None, ge=-1e9, le=1e9)
     then: Literal["resume", "restart"] | None = None
     after: bool | None = None
     rule: str | None = None
     dossiers: int | None = Field(None, ge=1)
+    system: System | None = None
+    """Whose statements; None: any."""
+    field: str | None = None
+    to: str | None = None
+    """Passed on as it is, though it be no instant."""
+    echoed: bool | None = None
+    answer: Literal["silence", "unavailable"] | None = None
 
     @property
     def name(self) -> FaultName:
@@ -199,6 +247,9 @@ class Fault(Part):
             return self.on in ("reads", "any")
         step = STEPS[self.at]
         return system in step.reads and (self.on in ("reads", "any") or (self.on is None and not step.writes))
+
+    def hits_system(self, system: System) -> bool:
+        return self.system in (None, system)
 
 
 class Scenario(Part):
@@ -263,17 +314,49 @@ def _problems(fault: Fault, codes: Collection[str]) -> Iterator[str]:
     for code in fault.cabinets or ():
         if code not in codes:
             yield f"there is no cabinet {code!r}{did_you_mean(code, codes)}"
-    for option in ("on", "then", "after", "rule", "dossiers"):
+    for option in ("on", "then", "after", "rule", "dossiers", "system", "field", "to", "echoed", "answer"):
         if getattr(fault, option) is not None and option not in fault.name.options:
             yield f"`{option}` says nothing for {fault.fault}"
-    if fault.at is not None and fault.at not in STEPS:
-        yield f"{fault.at!r} is no step{did_you_mean(fault.at, STEPS)}"
-    elif fault.at is not None and fault.name.at is not None and fault.at not in fault.name.at:
-        yield f"{fault.fault} happens at {' or '.join(fault.name.at)}, not at {fault.at}"
-    elif fault.fault == "late-commit" and (fault.on or (fault.at and not STEPS[fault.at].writes)):
-        yield "late-commit is for writes only"
+    yield from _problems_of_place(fault)
     if fault.rule is not None and fault.rule not in ANOMALIES:
         yield f"{fault.rule!r} is no rule that can be broken{did_you_mean(fault.rule, ANOMALIES)}"
+    if fault.seconds is not None and fault.seconds < 0 and fault.fault != "clock":
+        yield f"{fault.fault} cannot last, or come after, {fault.seconds:g} seconds"
+    if fault.fault == "swapped-answer" and len(codes) < 2:
+        yield "swapped-answer needs a second cabinet in the world, whose answer it is"
+    if fault.name.sort == "statement":
+        yield from _problems_of_statement(fault)
+
+
+def _problems_of_place(fault: Fault) -> Iterator[str]:
+    if fault.on and fault.fault in WRITES_ONLY:
+        yield f"{fault.fault} is for writes only"
+    if fault.at is None:
+        return
+    if fault.at not in STEPS:
+        yield f"{fault.at!r} is no step{did_you_mean(fault.at, STEPS)}"
+    elif fault.name.at == ():
+        yield f"`at` says nothing for {fault.fault}"
+    elif fault.name.at is not None and fault.at not in fault.name.at:
+        yield f"{fault.fault} happens at {' or '.join(fault.name.at)}, not at {fault.at}"
+    elif not STEPS[fault.at].writes and fault.fault in WRITES_ONLY:
+        yield f"{fault.fault} is for writes only"
+
+
+def _problems_of_statement(fault: Fault) -> Iterator[str]:
+    if fault.fault == "clock" and fault.seconds is None:
+        yield "clock needs `seconds`: how far ahead it is, or behind where they are negative"
+    if fault.fault in ("old-lists", "stale-as-new") and fault.system == "my_sage":
+        yield "My Sage has no lists"
+    if fault.fault != "wrong-instant":
+        return
+    if fault.field is None or fault.to is None:
+        yield "wrong-instant needs `field` and `to`"
+        return
+    known = set(INSTANTS[fault.system] if fault.system else frozenset().union(*INSTANTS.values()))
+    known |= {"facts.taken_at", "lists.taken_at"}
+    if fault.field not in known:
+        yield f"{fault.field!r} is no instant of {fault.system or 'any system'}{did_you_mean(fault.field, sorted(known))}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

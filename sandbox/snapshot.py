@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from hashlib import sha256
 
 GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 RAW_DEFLATE = -15
@@ -22,6 +26,25 @@ class Frozen:
             squeeze = zlib.compressobj(6, zlib.DEFLATED, RAW_DEFLATE)
             self._deflated = squeeze.compress(self.tail) + squeeze.flush()
         return self._deflated
+
+    @cached_property
+    def digest(self) -> str:
+        return sha256(self.tail).hexdigest()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The lists of a cabinet at one instant."""
+
+    taken_at: datetime
+    entered: bytes
+    """The short part, a JSON object; of GE `{}`."""
+    frozen: Frozen
+
+    @property
+    def tag(self) -> str:
+        """The same for the same lists, whenever they were read: an ETag."""
+        return f'"{sha256(self.frozen.digest.encode() + self.entered).hexdigest()[:32]}"'
 
 
 def joined(changing: bytes, frozen: Frozen) -> bytes:

@@ -125,6 +125,8 @@ class Operation:
     payload: dict[str, object]
     commits_at: float | None = None
     """When a late commit takes effect."""
+    in_flight: bool = False
+    """Until it takes effect, nobody finds it."""
     course: Course | None = None
     error_code: str | None = None
     message: str | None = None
@@ -147,6 +149,11 @@ class Write:
     @property
     def id(self) -> str:
         return f"op-{self.n:06d}"
+
+    @property
+    def is_found(self) -> bool:
+        """Whoever asks for it is told of it."""
+        return self.operation is not None and not (self.operation.in_flight and self.operation.status == "accepted")
 
     @property
     def is_effective(self) -> bool:

@@ -35,7 +35,6 @@ from bascule.errors import (
     RemoteError,
     RemoteInterrupted,
     RemoteRefuses,
-    RemoteSilent,
     StillRunning,
 )
 from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
@@ -276,15 +275,7 @@ class CabinetRun:
         except RemoteError as error:
             answer = Answer.UNANSWERED if error.may_have_acted else Answer.REFUSED
             self._observations.forget_after(act.verb)
-            await self._effect(
-                step,
-                act.verb,
-                order.key,
-                answer,
-                said=str(error),
-                code=error.code,
-                silent=isinstance(error, RemoteSilent),
-            )
+            await self._effect(step, act.verb, order.key, answer, said=str(error), code=error.code)
             if answer is Answer.REFUSED:
                 raise
             log.info("%s / %s: %s; reading back", self.cabinet.code, step.name, error)
@@ -588,11 +579,8 @@ class CabinetRun:
         operation: Operation | None = None,
         said: str = "",
         code: str = "",
-        silent: bool = False,
     ) -> None:
-        evidence: dict[str, Any] = (
-            {"answer": answer.value} | ({"code": code} if code else {}) | ({"silent": True} if silent else {})
-        )
+        evidence: dict[str, Any] = {"answer": answer.value} | ({"code": code} if code else {})
         entry = self._entry(
             step,
             EntryKind.EFFECT,

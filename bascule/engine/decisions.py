@@ -68,7 +68,7 @@ class Intended:
     answer: Answer
     operation: str | None
     silent_since: datetime | None
-    """Since when no answer has come; None where one came, be it an error: then nothing is on its way any more."""
+    """Since when nobody has said what became of it, be it that an error came: the request may still be on its way."""
 
 
 # What is proven
@@ -236,7 +236,7 @@ def intended(step: str, history: History) -> tuple[Intended, ...]:
             if answer.is_undone:
                 del found[entry.key]
             else:
-                silent_since = entry.at if entry.evidence.get("silent") else None
+                silent_since = entry.at if answer is Answer.UNANSWERED else None
                 known = found[entry.key]
                 found[entry.key] = replace(
                     known, answer=answer, operation=entry.operation or known.operation, silent_since=silent_since

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ async def synchronised(road: Road) -> dict[str, Any]:
     road.time.passes(5)
     operation: dict[str, Any] = (await road.call("GET", "ge", f"/operations/{answer.json()['id']}")).json()
     return operation
+
+
+def instant_of(told: Mapping[str, str], field: str = "taken_at") -> datetime:
+    return datetime.fromisoformat(told[field])
 
 
 async def test_users_connected_keep_the_lock_out_and_the_synchronisation_from_beginning(road: Road) -> None:
@@ -234,6 +240,151 @@ async def test_a_late_synchronisation_runs_when_its_time_has_come(road: Road) ->
     assert (await road.state())["s4a"]["synchronise"] == {"times": 1, "status": "done"}
 
 
+async def test_throttling_for_an_hour_is_told_in_whole_seconds(road: Road) -> None:
+    await road.faults({"fault": "throttled", "at": "synchronise", "times": 1, "seconds": 3600})
+    assert (await road.write("synchronise")).headers["retry-after"] == "3600"
+
+
+@pytest.mark.parametrize("system", ["ge", "s4a"])
+async def test_old_lists_are_those_of_when_the_fault_was_put_and_say_so(road: Road, system: str) -> None:
+    await road.walk(until="synchronise")
+    before = await road.lists(system)
+    await road.faults({"fault": "old-lists", "system": system, "times": 2}, {"fault": "anomaly", "seconds": 1})
+    road.time.passes(1.1)
+    await synchronised(road)
+    old = [await road.lists(system) for _ in range(2)]
+    now = await road.lists(system)
+    assert old[0] == old[1]
+    assert before["taken_at"] < old[0]["taken_at"] < now["taken_at"]
+    assert old[0]["dossiers"] != now["dossiers"]
+    assert (await road.facts(system))["taken_at"] > old[0]["taken_at"]
+
+
+async def test_lists_may_be_said_to_be_so_many_seconds_old(road: Road) -> None:
+    await road.faults({"fault": "old-lists", "system": "ge", "seconds": 90})
+    told, now = instant_of(await road.lists("ge")), instant_of(await road.lists("s4a"))
+    assert 89 < (now - told).total_seconds() < 91
+
+
+async def test_stale_lists_are_stamped_as_new(road: Road) -> None:
+    await road.walk(until="synchronise")
+    await road.faults({"fault": "stale-as-new", "system": "s4a"})
+    await synchronised(road)
+    lists, facts = await road.lists("s4a"), await road.facts("s4a")
+    assert lists["dossiers"] == []
+    assert (instant_of(facts) - instant_of(lists)).total_seconds() < 1
+
+
+@pytest.mark.parametrize("to", ["2030-01-01T00:00:00Z", "0001-01-01T00:00+14:00", "soon"])
+async def test_a_wrong_instant_is_passed_on_as_it_is(road: Road, to: str) -> None:
+    await road.faults(
+        {"fault": "wrong-instant", "field": "sql_backup_at", "to": to},
+        {"fault": "wrong-instant", "field": "lists.taken_at", "to": to, "system": "s4a"},
+        {"fault": "wrong-instant", "field": "synchronisation.ended_at", "to": to, "times": 1},
+    )
+    ge = await road.facts("ge")
+    assert (ge["sql_backup_at"], ge["mongo_backup_at"], ge["synchronisation"]) == (to, None, None)
+    assert (await road.lists("s4a"))["taken_at"] == to
+    assert to not in ((await road.facts("s4a"))["taken_at"], (await road.lists("ge"))["taken_at"])
+    await road.walk(until="reopen")
+    assert [(await road.facts("ge"))["synchronisation"]["ended_at"] == to for _ in range(2)] == [True, False]
+
+
+@pytest.mark.parametrize("off", [3600, -3600])
+async def test_a_clock_that_is_off_moves_every_instant_of_its_system(road: Road, off: float) -> None:
+    await road.walk(until="reopen")
+    right = await road.facts("ge")
+    await road.faults({"fault": "clock", "system": "ge", "seconds": off})
+    wrong = await road.facts("ge")
+    for told in (wrong, wrong["synchronisation"]):
+        there = right if told is wrong else right["synchronisation"]
+        for field in [name for name in told if name.endswith("_at") and name != "taken_at" and there[name]]:
+            assert (instant_of(told, field) - instant_of(there, field)).total_seconds() == off, field
+    assert abs((instant_of(await road.lists("ge")) - instant_of(await road.lists("s4a"))).total_seconds() - off) < 1
+    health = {system: (await road.tester.get(f"/{system}/health")).json() for system in ("ge", "s4a")}
+    assert round((instant_of(health["ge"], "time") - instant_of(health["s4a"], "time")).total_seconds()) == off
+
+
+async def test_null_defaults_show_none_though_some_were_chosen(road: Road) -> None:
+    await road.walk(until="the end")
+    await road.faults({"fault": "null-defaults"})
+    lists = await road.lists("s4a")
+    assert (lists["default_profile"], lists["default_group"]) == (None, None)
+    await road.faults()
+    assert (await road.lists("s4a"))["default_group"] == "Portefeuille général"
+
+
+async def test_codes_may_be_unlike_the_labels_that_the_inventory_names(road: Road) -> None:
+    await road.faults({"fault": "codes-for-labels"})
+    await road.walk(until="the end")
+    facts, ge, s4a = await road.facts("ge"), await road.lists("ge"), await road.lists("s4a")
+    assert (facts["default_profile"], facts["default_group"]) == ("PRF-00", "GRP-00")
+    assert (s4a["default_profile"], s4a["default_group"]) == ("PRF-00", "GRP-00")
+    assert [group["label"] for group in ge["groups"] if group["code"] == "GRP-00"] == ["Portefeuille général"]
+    assert {dossier["group"] for dossier in ge["dossiers"]} == {group["code"] for group in ge["groups"]}
+    assert {right["group"] for right in ge["rights"]} <= {group["code"] for group in ge["groups"]}
+    assert (ge["dossiers"], ge["groups"], ge["rights"]) == (s4a["dossiers"], s4a["groups"], s4a["rights"])
+    assert (await road.write("defaults", profile="PRF-00", group="GRP-00")).status_code == 200
+    assert await road.outcomes("defaults") == ["applied", "already"]
+
+
+@pytest.mark.parametrize("answer", ["silence", "unavailable"])
+async def test_what_is_in_flight_is_not_found_before_it_is_done(road: Road, answer: str) -> None:
+    await road.walk(until="connect")
+    await road.faults({"fault": "in-flight", "at": "connect", "times": 1, "seconds": 3, "answer": answer})
+    if answer == "silence":
+        with pytest.raises(httpx.RemoteProtocolError):
+            await road.write("connect", key="k")
+    else:
+        assert (await road.write("connect", key="k")).status_code == 503
+    number = len(await road.journal())
+    assert await road.found("k") == []
+    assert (await road.call("GET", "ge", f"/operations/op-{number:06d}")).status_code == 404
+    assert (await road.facts("ge"))["connected_at"] is None
+    road.time.passes(3.1)
+    assert [operation["status"] for operation in await road.found("k")] == ["succeeded"]
+    assert (await road.state())["ge"]["connect"] == {"times": 1}
+    assert await road.outcomes("connect") == ["dropped"]
+
+
+@pytest.mark.parametrize("echoed", [True, False])
+async def test_a_swapped_answer_is_about_another_cabinet(open_sandbox: Opened, echoed: bool) -> None:
+    road = open_sandbox(world("C0001", "C0002"))
+    swapped = {"fault": "swapped-answer", "on": "any", "times": 5, "echoed": echoed}
+    await road.faults(swapped)
+    mine = {"Bascule-Request": "mine", "Idempotency-Key": "k", "Bascule-Fence": "1"}
+    answers = [await road.call("POST", "ge", "/backup", headers=mine, json={})]
+    answers += [
+        await road.call("GET", "ge", path, headers={"Bascule-Request": "mine"})
+        for path in ("", "/lists", "/operations?key=k", "/operations/op-000001")
+    ]
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert [answer.json()["cabinet"] for answer in answers] == ["C0002"] * 5
+    assert [answer.headers["bascule-request"] == "mine" for answer in answers] == [echoed] * 5
+    assert answers[0].json()["status"] == "succeeded"
+    assert (await road.facts("ge"))["sql_backup_at"] is not None
+    road.code = "C0002"
+    assert (await road.facts("ge"))["sql_backup_at"] is None
+
+
+async def test_lists_that_are_known_are_not_sent_again_and_tell_of_when_they_are(road: Road) -> None:
+    await road.walk(until="synchronise")
+    tag = ""
+    for system in ("ge", "s4a"):
+        tag = (await road.call("GET", system, "/lists")).headers["etag"]
+        again = await road.call("GET", system, "/lists", headers={"If-None-Match": tag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        later = await road.lists(system)
+        assert again.headers["bascule-taken-at"] < later["taken_at"]
+        assert instant_of(later) - instant_of(again.headers, "bascule-taken-at") < timedelta(seconds=1)
+    await road.faults({"fault": "old-lists", "system": "s4a"})
+    await synchronised(road)
+    old = await road.call("GET", "s4a", "/lists", headers={"If-None-Match": tag})
+    assert (old.status_code, old.headers["bascule-taken-at"]) == (304, (await road.lists("s4a"))["taken_at"])
+    await road.faults()
+    assert (await road.call("GET", "s4a", "/lists", headers={"If-None-Match": tag})).status_code == 200
+
+
 async def test_a_fault_at_a_step_that_only_looks_hits_its_reads(road: Road) -> None:
     await road.faults({"fault": "server-error", "at": "workspace", "times": 1})
     assert (await road.call("GET", "ge", "")).status_code == 200
@@ -272,6 +423,20 @@ async def test_a_share_is_rounded_up_and_the_same_for_the_same_seed(open_sandbox
         ({"faults": [{"fault": "slow", "cabinets": [CODE], "then": "resume"}]}, "`then` says nothing for slow"),
         ({"faults": [{"fault": "tab-absent", "cabinets": [CODE], "at": "backup"}]}, "happens at restart or connect"),
         ({"faults": [{"fault": "slow"}]}, "needs either"),
+        ({"faults": [{"fault": "slow", "cabinets": [CODE], "seconds": -1}]}, "cannot last, or come after, -1 seconds"),
+        ({"faults": [{"fault": "in-flight", "cabinets": [CODE], "at": "workspace"}]}, "in-flight is for writes only"),
+        (
+            {"faults": [{"fault": "old-lists", "cabinets": [CODE], "at": "reconcile"}]},
+            "`at` says nothing for old-lists",
+        ),
+        ({"faults": [{"fault": "old-lists", "cabinets": [CODE], "system": "my_sage"}]}, "My Sage has no lists"),
+        ({"faults": [{"fault": "clock", "cabinets": [CODE]}]}, "clock needs `seconds`"),
+        ({"faults": [{"fault": "wrong-instant", "cabinets": [CODE]}]}, "needs `field` and `to`"),
+        (
+            {"faults": [{"fault": "wrong-instant", "cabinets": [CODE], "field": "sql_backup", "to": "2030"}]},
+            "did you mean 'sql_backup_at'",
+        ),
+        ({"faults": [{"fault": "swapped-answer", "cabinets": [CODE]}]}, "needs a second cabinet"),
         ({"sede": 1}, "did you mean 'seed'"),
         ({"sync_seconds": "soon"}, "sync_seconds"),
         ([], "the scenario"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +61,27 @@ def test_a_dropped_answer_is_a_closed_connection_and_a_killed_sandbox_goes_on(wo
         assert process.wait(5) == 0
         assert process.stderr
         assert process.stderr.read() == ""
+
+
+def test_a_doubled_answer_waits_on_its_connection_for_whoever_asks_next(world_file: str) -> None:
+    doubled = {"faults": [{"fault": "doubled-answer", "cabinets": ["C0001"], "at": "backup", "times": 1}]}
+    with running("--world", world_file) as (_, url), httpx.Client(base_url=url) as client:
+        assert client.put("/sandbox/faults", json=doubled).status_code == 200
+        token = client.post("/ge/token", data={"grant_type": "client_credentials", "client_id": "x"}).json()
+        told = f"Authorization: Bearer {token['access_token']}\r\nHost: x\r\n"
+        with contextlib.closing(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))) as wire:
+            wire.settimeout(10)
+            named = (
+                f"{told}Bascule-Request: first\r\nIdempotency-Key: k\r\nBascule-Fence: 1\r\nContent-Length: 0\r\n\r\n"
+            )
+            wire.sendall(f"POST /ge/cabinets/C0001/backup HTTP/1.1\r\n{named}".encode())
+            received = wire.recv(65536)
+            wire.sendall(f"GET /ge/cabinets/C0001 HTTP/1.1\r\n{told}Bascule-Request: next\r\n\r\n".encode())
+            while b"next" not in received:
+                received += wire.recv(65536)
+        assert received.count(b"HTTP/1.1 200 OK") == 3
+        assert received.count(b"bascule-request: first") == received.count(b'"verb":"backup"') == 2
+        assert [entry["outcome"] for entry in client.get("/sandbox/journal").json()] == ["applied"]
 
 
 def test_it_ends_when_its_parent_is_gone(world_file: str) -> None:
