@@ -134,14 +134,14 @@ def choose(ledger: Ledger, wave: str, codes: Sequence[str]) -> Chosen:
     """Raises NoSuchWave, NotChosen, or NothingToCompare."""
     from datetime import UTC, datetime
 
+    from bascule.engine.decisions import PROOF_KINDS
     from bascule.engine.reconciling import is_synchronised
-    from bascule.ledger import EntryKind
     from bascule.waves.choosing import in_wave
     from flows.preparing import stored_inventory
 
     wanted = _codes_of(ledger, wave, codes)
     rows = {one.code: one for one in in_wave(stored_inventory(ledger, wave).cabinets, wave)}
-    histories = ledger.histories(wanted, (EntryKind.PROOF, EntryKind.NOTE))
+    histories = ledger.histories(wanted, PROOF_KINDS)
     now = datetime.now(UTC)
     others = {
         code: "its synchronisation is not proven" if code in rows else "the inventory does not name it any more"

@@ -10,16 +10,20 @@ from typing import Any
 from bascule.errors import BasculeError
 from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind
 from bascule.ledger.ledger import Ledger
-from bascule.model import State
+from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.workorders import (
     Answer,
     Approval,
+    OrderState,
     Result,
+    Retraction,
     Withdrawal,
     WorkOrder,
     is_requester,
+    retracted_in_words,
     why_no_answer,
     why_no_approval,
+    why_no_retraction,
 )
 
 KINDS = (EntryKind.ORDERED, *SAID_OF_ORDERS)
@@ -113,6 +117,15 @@ class Desk:
 
         return await self._write(numbers, said)
 
+    async def retract(self, numbers: Sequence[str], retraction: Retraction) -> tuple[WorkOrder, ...]:
+        """Takes answers back. What they cover is unknown until it is observed again. Raises NotAccepted with every reason."""
+
+        def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
+            why_not = why_no_retraction(order, retraction)
+            return why_not, _retracted(order, retraction, self._seat) if why_not is None else None
+
+        return await self._write(numbers, said)
+
     async def _write(
         self, numbers: Sequence[str], said: Callable[[WorkOrder], tuple[str | None, Entry | None]]
     ) -> tuple[WorkOrder, ...]:
@@ -174,13 +187,21 @@ def _said(entry: Entry, order: WorkOrder) -> dict[str, Any]:
     match entry.kind:
         case EntryKind.ANSWERED:
             result, evidence = Result(entry.evidence["result"]), entry.evidence["evidence"]
-            return {"answer": Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)}
+            answer = Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)
+            return {"answer": answer, "retraction": None}
         case EntryKind.APPROVED:
             return {"approval": Approval(by=entry.who, at=entry.at, because=entry.reason)}
         case EntryKind.DECLINED:
             return {"answer": None, "refusal": Approval(by=entry.who, at=entry.at, because=entry.reason)}
         case EntryKind.WITHDRAWN if order.state.needs_somebody:
             return {"withdrawal": Withdrawal(by=entry.who, at=entry.at, because=entry.reason)}
+        case EntryKind.RETRACTED:
+            told = entry.evidence
+            taken_back = Retraction(
+                by=entry.who, at=entry.at, because=told["because"], ask_again=told.get("ask_again", False)
+            )
+            # What nobody had approved yet is asked anew; what was approved is closed for good.
+            return {"retraction": taken_back} | ({"answer": None} if order.state is OrderState.TO_APPROVE else {})
         case _:
             return {}
 
@@ -231,6 +252,29 @@ def _order_of(entry: Entry) -> WorkOrder:
 def _of_order(order: WorkOrder, kind: EntryKind, who: str, at: datetime, because: str) -> Entry:
     return Entry(
         cabinet=order.cabinet, kind=kind, at=at, who=who, wave=order.wave, run="", operation=order.id, reason=because
+    )
+
+
+def _retracted(order: WorkOrder, retraction: Retraction, seat: str) -> Entry:
+    """Also how the cabinet stands until a run takes it up; but for an answer that nobody had approved: that is asked anew."""
+    told = replace(order, retraction=retraction)
+    entry = _of_order(order, EntryKind.RETRACTED, retraction.by, retraction.at, retracted_in_words(told))
+    stands = order.state is not OrderState.TO_APPROVE
+    return replace(
+        entry,
+        state=State.UNKNOWN,
+        lifecycle=Lifecycle.ENDED if stands else None,
+        outcome=Outcome.UNKNOWN if stands else None,
+        error_class=ErrorClass.UNKNOWN,
+        # The last of its writes: a guarded section ends with the reopen, and users may be locked out after all.
+        verb=order.verbs[-1],
+        evidence={
+            "because": retraction.because,
+            "verbs": list(order.verbs),
+            "remedy": f"look at both systems, then: bascule rerun --cabinet {order.cabinet}",
+            "seat": seat,
+            **({"ask_again": True} if retraction.ask_again else {}),
+        },
     )
 
 
