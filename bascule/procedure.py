@@ -370,7 +370,10 @@ exe_is_opened = Condition(
 is_backed_up = Condition(
     GE,
     "GE's SQL and Mongo databases have no backup of the last 24 hours",
-    lambda f: all(at is not None and f.now - at <= BACKUP_LASTS for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at)),
+    lambda f: all(
+        at is not None and _backup_counts_at(f) - at <= BACKUP_LASTS
+        for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at)
+    ),
     remedy="back both databases up, then re-run",
 )
 is_consistent = Condition(
@@ -751,6 +754,14 @@ OUTCOME_WHEN_FALSE: dict[WhenFalse, Outcome] = {
 def _nobody_need_be_kept_out(facts: Facts) -> bool:
     """The guarded section opens only while the synchronisation is to come."""
     return is_synchronised.holds(facts) and SYNCHRONISE not in facts.again
+
+
+def _backup_counts_at(facts: Facts) -> datetime:
+    """When a backup must be young: now; once the synchronisation has taken place, when it began, so that nobody makes one after."""
+    last = facts.ge.synchronisation
+    if last is None or last.status is not SynchronisationStatus.DONE or SYNCHRONISE in facts.again:
+        return facts.now
+    return last.started_at
 
 
 def _blocking(facts: Facts) -> tuple[Finding, ...]:

@@ -256,6 +256,8 @@ def in_words(order: WorkOrder, now: datetime) -> str:
     if answer is None:
         late = f"; OVERDUE since {_at(order.deadline)}: users may still be locked out" if order.deadline else ""
         return f"{asked}{late if order.is_overdue(now) else ''}"
+    if order.state is OrderState.TO_APPROVE and order.is_decision:
+        return f"{answer.by} ordered a second synchronisation: somebody else has to approve work order {order.id}"
     if order.state is OrderState.TO_APPROVE:
         return f"{answer.by} answered done: somebody else has to approve work order {order.id}"
     return (

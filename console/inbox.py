@@ -385,7 +385,10 @@ def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> Non
     blocked = [one.cabinet for one in orders if one.state is OrderState.CANNOT]
     if blocked:
         say(f"Next: {', '.join(dict.fromkeys(blocked))} stays blocked until the reason is mended and a run asks anew.")
-    for wave in dict.fromkeys(one.wave for one in orders if one.state in GOES_ON):
+    for one in orders:
+        if one.is_decision and one.state is OrderState.DONE:
+            say(f"Next: a run sends it: bascule rerun --cabinet {one.cabinet}{environment}")
+    for wave in dict.fromkeys(one.wave for one in orders if one.state in GOES_ON and not one.is_decision):
         say(f"Next: a run of the wave carries on: bascule rerun --wave {wave}{environment}")
 
 

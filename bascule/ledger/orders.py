@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,7 @@ from bascule.workorders import (
     Retraction,
     Withdrawal,
     WorkOrder,
+    in_words,
     is_requester,
     retracted_in_words,
     why_no_answer,
@@ -70,13 +71,35 @@ class Desk:
             known = orders_of(found[order.cabinet])
             if any(other.key == order.key for other in known.values()):
                 return []
-            name = f"{order.cabinet}-{step}"
-            again = sum(number == name or _is_numbered(number, name) for number in known)
-            numbered = replace(order, id=name if not again else f"{name}-{again + 1}")
+            numbered = _numbered(order, step, known)
             return [_opened(numbered, step=step, run=run, who=who, fence=fence)]
 
         await self._ledger.decide([order.cabinet], KINDS, decided)
         return next(known for known in await self.of(order.cabinet) if known.key == order.key)
+
+    async def submit(self, decisions: Sequence[WorkOrder], answer: Answer) -> tuple[WorkOrder, ...]:
+        """Opens what one person decided, for somebody else to approve. Raises NotAccepted where one of these is open already."""
+        now = self._clock()
+
+        def decided(found: Mapping[str, Sequence[Entry]]) -> list[Entry]:
+            entries: list[Entry] = []
+            for one in decisions:
+                known = orders_of(found[one.cabinet])
+                open_ones = [other for other in known.values() if other.is_decision and other.state.needs_somebody]
+                if (asked := next((other for other in open_ones if not other.is_on_hold(now)), None)) is not None:
+                    raise NotAccepted(
+                        in_words(asked, now), remedy=f"bascule approve {asked.id}, or bascule withdraw {asked.id}"
+                    )
+                late = "not approved in time; ordered anew"
+                entries += [_of_order(other, EntryKind.WITHDRAWN, answer.by, now, late) for other in open_ones]
+                order = _numbered(one, one.verbs[0], known)
+                entries.append(_opened(order, step=one.verbs[0], run="", who=answer.by, fence=0))
+                entries.append(_answered(order, answer, self._seat))
+            return entries
+
+        await self._ledger.decide([one.cabinet for one in decisions], KINDS, decided)
+        keys = {one.key for one in decisions}
+        return tuple(order for order in self.open_ones() if order.key in keys)
 
     async def answer(self, answers: Mapping[str, Answer]) -> tuple[WorkOrder, ...]:
         """Answers by the order's number. Raises NotAccepted with every reason."""
@@ -84,11 +107,7 @@ class Desk:
 
         def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
             answer = answers[order.id]
-            entry = _of_order(order, EntryKind.ANSWERED, answer.by, answer.at, answer.because)
-            told = {"result": answer.result.value, "evidence": dict(answer.evidence), "seat": self._seat}
-            closes = answer.result is not Result.DONE or not order.four_eyes
-            state = State.DONE if closes else State.WAITING
-            return why_no_answer(order, answer, now), replace(entry, evidence=told, state=state)
+            return why_no_answer(order, answer, now), _answered(order, answer, self._seat)
 
         return await self._write(list(answers), said)
 
@@ -103,8 +122,13 @@ class Desk:
             entry = _of_order(order, kind, approval.by, approval.at, approval.because)
             return why_no_approval(order, approval.by, now), replace(entry, evidence={"seat": self._seat})
 
+        def follows(order: WorkOrder) -> Entry | None:
+            if not order.is_decision:
+                return None
+            return _refused(order, approval) if declines else _ordered_again(order, approval)
+
         try:
-            return await self._write(numbers, said)
+            return await self._write(numbers, said, follows)
         except NotAccepted:
             await self._keep_attempts(numbers, approval)
             raise
@@ -127,8 +151,12 @@ class Desk:
         return await self._write(numbers, said)
 
     async def _write(
-        self, numbers: Sequence[str], said: Callable[[WorkOrder], tuple[str | None, Entry | None]]
+        self,
+        numbers: Sequence[str],
+        said: Callable[[WorkOrder], tuple[str | None, Entry | None]],
+        follows: Callable[[WorkOrder], Entry | None] = lambda order: None,
     ) -> tuple[WorkOrder, ...]:
+        """`said`: why an order does not allow it, or else the entry; `follows`: what is written behind that entry."""
         cabinets = sorted({cabinet_of(number) for number in numbers})
 
         def decided(found: Mapping[str, Sequence[Entry]]) -> list[Entry]:
@@ -140,8 +168,8 @@ class Desk:
                     why_not, entry = said(known[number])
                     if why_not is not None:
                         wrong.append(why_not)
-                    elif entry is not None:
-                        entries.append(entry)
+                    else:
+                        entries += [one for one in (entry, follows(known[number])) if one is not None]
             if wrong:
                 raise NotAccepted("\n".join(wrong), remedy="nothing was stored; see: bascule inbox")
             return entries
@@ -255,6 +283,26 @@ def _of_order(order: WorkOrder, kind: EntryKind, who: str, at: datetime, because
     )
 
 
+def _answered(order: WorkOrder, answer: Answer, seat: str) -> Entry:
+    entry = _of_order(order, EntryKind.ANSWERED, answer.by, answer.at, answer.because)
+    told = {"result": answer.result.value, "evidence": dict(answer.evidence), "seat": seat}
+    closes = answer.result is not Result.DONE or not order.four_eyes
+    return replace(entry, evidence=told, state=State.DONE if closes else State.WAITING)
+
+
+def _ordered_again(order: WorkOrder, approval: Approval) -> Entry:
+    """The word of who ordered it, which counts from its approval on."""
+    note = _of_order(
+        order, EntryKind.NOTE, order.values["ordered_by"], approval.at, order.values.get("ordered_because", "")
+    )
+    return replace(note, step="synchronise", evidence={"again": True, "approved_by": approval.by})
+
+
+def _refused(order: WorkOrder, approval: Approval) -> Entry:
+    """A decision that is not approved is none: nobody is asked any more."""
+    return _of_order(order, EntryKind.WITHDRAWN, approval.by, approval.at, approval.because)
+
+
 def _retracted(order: WorkOrder, retraction: Retraction, seat: str) -> Entry:
     """Also how the cabinet stands until a run takes it up; but for an answer that nobody had approved: that is asked anew."""
     told = replace(order, retraction=retraction)
@@ -276,6 +324,12 @@ def _retracted(order: WorkOrder, retraction: Retraction, seat: str) -> Entry:
             **({"ask_again": True} if retraction.ask_again else {}),
         },
     )
+
+
+def _numbered(order: WorkOrder, step: str, known: Collection[str]) -> WorkOrder:
+    name = f"{order.cabinet}-{step}"
+    again = sum(number == name or _is_numbered(number, name) for number in known)
+    return replace(order, id=name if not again else f"{name}-{again + 1}")
 
 
 def _is_numbered(number: str, name: str) -> bool:

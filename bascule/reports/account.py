@@ -239,6 +239,7 @@ class _Reading:
     runs: dict[str, list[Entry]] = field(default_factory=dict)
     orders: dict[str, WorkOrder] = field(default_factory=dict)
     last_words: dict[str, int] = field(default_factory=dict)
+    decisions: dict[str, WorkOrder] = field(default_factory=dict)
     not_done: dict[str, LastNotDone] = field(default_factory=dict)
     dossiers: dict[str, int | None] = field(default_factory=dict)
     begun: dict[str, str] = field(default_factory=dict)
@@ -258,7 +259,7 @@ class _Reading:
             self.not_done[code] = told
         for order in orders:
             if order.state.needs_somebody:
-                self.orders[code] = order
+                (self.decisions if order.is_decision else self.orders)[code] = order
         self.last_words[code] = max((entry.seq for entry in history if entry.kind in SAID_OF_ORDERS), default=0)
         self.dossiers[code] = dossiers_told(history)
         if step := last_begun(history):
@@ -308,6 +309,7 @@ class _Reading:
             at_work=self.at_work,
             orders=self.orders,
             last_words=self.last_words,
+            decisions=self.decisions,
             not_done=self.not_done,
             dossiers=self.dossiers,
             begun=self.begun,

@@ -40,6 +40,8 @@ NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
     Outcome.OK_WITH_RESERVATIONS: "see to the reservations of the report",
 }
 """What to do in a wave where no remedy was recorded; an outcome's word goes before a lifecycle's."""
+SETTLED = (Outcome.OK, Outcome.EXCLUDED)
+"""Where nobody has anything to see to."""
 GRAVITY = tuple(Outcome)
 """From worst to best: what needs somebody comes first."""
 ENOUGH = 20
@@ -110,6 +112,8 @@ class Seen:
     """By code: its entries of DOOR_KINDS at the steps of DOOR, in the order written."""
     held: Mapping[str, datetime] = field(default_factory=dict)
     """By code: since when the ledger holds a lock-out that nobody has let go."""
+    decisions: Mapping[str, WorkOrder] = field(default_factory=dict)
+    """By code: a second synchronisation that one person ordered, and that another has to approve."""
     not_done: Mapping[str, LastNotDone] = field(default_factory=dict)
     """By code, where the last answer to what is asked for was *not-done* or *cannot*."""
     chain: Sequence[Entry] = ()
@@ -171,7 +175,9 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
     waiting = {code for code, entry in last.items() if entry.lifecycle is Lifecycle.WAITING}
-    orders = {order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waiting else {}
+    some_need_somebody = any(entry.outcome not in SETTLED for entry in last.values() if entry.kind is EntryKind.ENDED)
+    open_ones = Desk(ledger, lambda: now).open_ones() if some_need_somebody else ()
+    orders = {order.cabinet: order for order in open_ones if not order.is_decision}
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
     under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
     unsettled = any(entry.kind is not EntryKind.PLANNED and is_unsettled(entry) for entry in last.values())
@@ -188,6 +194,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         begun={code: step for code, told in under_way.items() if (step := last_begun(told))},
         door=_by_code(ledger.of_wave(wave, DOOR_KINDS, steps=DOOR)) if unsettled else {},
         held={out.cabinet: out.since for out in ledger.lock_outs(now)},
+        decisions={order.cabinet: order for order in open_ones if order.is_decision},
         not_done=_not_done(ledger.of_wave(wave, ORDER_KINDS)) if unsettled else {},
         chain=chain,
         at_work_on_wave=going_on(chain, ledger.live_runs(now)) if has_more_to_begin else (),
@@ -346,6 +353,7 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
     if lifecycle is Lifecycle.RUNNING:
         size = sizes.of(seen.dossiers.get(code))
         return replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
+    cabinet = _to_decide(cabinet, seen)
     cabinet = _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
     return _at_the_door(cabinet, last, seen.door.get(code, ()))
 
@@ -402,6 +410,14 @@ def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> Cabin
     if has_news:
         return replace(cabinet, reason="its work order was answered", next_action="run again: it carries on")
     return cabinet
+
+
+def _to_decide(cabinet: CabinetStatus, seen: Seen) -> CabinetStatus:
+    order = seen.decisions.get(cabinet.code)
+    if order is None or cabinet.lifecycle is not Lifecycle.ENDED:
+        return cabinet
+    reason = "; ".join(filter(None, (cabinet.reason, in_words(order, seen.now))))
+    return replace(cabinet, reason=reason, next_action=f"bascule approve {order.id}, or bascule withdraw {order.id}")
 
 
 def _by_code(entries: Sequence[Entry]) -> dict[str, list[Entry]]:

@@ -17,6 +17,7 @@ from bascule.ledger.audit import audit
 from bascule.model import Cabinet, Lifecycle, Outcome, System
 from bascule.procedure import PROCEDURE
 from bascule.reports import status_of
+from bascule.reports.proces_verbal import ProcesVerbal
 from bascule.reports.record import record_of
 from bascule.workorders import OrderState, Result, Retraction, WorkOrder
 from tests.builders import ONE_TIME, assert_moved, cabinet
@@ -68,7 +69,7 @@ def steps_proven(at: Office) -> frozenset[str]:
 # What only people tell
 
 
-async def test_what_only_people_tell_is_unknown_once_the_answer_is_taken_back_and_nobody_is_asked_again(
+async def test_what_only_people_tell_is_unknown_once_the_answer_is_taken_back_until_a_person_has_it_asked_anew(
     tmp_path: Path,
 ) -> None:
     async with office(tmp_path, [cabinet()]) as at:
@@ -86,16 +87,8 @@ async def test_what_only_people_tell_is_unknown_once_the_answer_is_taken_back_an
         assert at.open_orders() == []
         effective = await at.on.effective("C0001")
         assert {verb: effective[verb] for verb in ONE_TIME} == dict.fromkeys(ONE_TIME, 1)
+        documents_show_both(at, tmp_path)
 
-
-async def test_a_person_decides_that_it_is_asked_for_anew_and_then_all_that_stood_on_it_is_proven_anew(
-    tmp_path: Path,
-) -> None:
-    async with office(tmp_path, [cabinet()]) as at:
-        await planned(at)
-        await moved(at)
-        await taken_back(at, "C0001-admin-sage")
-        await at.wave()
         await taken_back(at, "C0001-admin-sage", ask_again=True)
         await at.wave()
         [again] = at.open_orders()
@@ -107,9 +100,29 @@ async def test_a_person_decides_that_it_is_asked_for_anew_and_then_all_that_stoo
         assert at.open_orders() == []
         proofs = {step.name: len(at.on.entries("C0001", EntryKind.PROOF, step.name)) for step in PROCEDURE}
         assert proofs.pop("admin-rights") == 1
-        assert set(proofs.values()) == {2}
+        assert set(proofs.values()) == {2}, "what stood on it is proven anew"
         assert stands(at) == (Outcome.OK, None)
         await assert_moved(at.on, "C0001")
+
+
+def documents_show_both(at: Office, folder: Path) -> None:
+    """Ledger and procès-verbal have the answer, its approval, and that it was taken back."""
+    history = at.on.ledger.history("C0001")
+    assert first_broken(history) is None
+    assert audit(f"sqlite:///{folder / 'ledger.db'}").flaws == ()
+    record = record_of(history, "pilot", at.on.cabinets[0])
+    assert record is not None
+    assert record.outcome is Outcome.UNKNOWN
+    decided = [(one["who"], one["what"]) for one in record.decisions]
+    assert decided == [
+        ("anne", "answered C0001-admin-sage"),
+        ("paul", "approved C0001-admin-sage"),
+        ("zoe", "retracted C0001-admin-sage"),
+    ]
+    [step] = [one for one in record.steps if one.step == "admin-sage"]
+    assert (step.state, step.done_by, step.proof) == ("unknown", None, None)
+    page = ProcesVerbal(record, at.on.cabinets[0]).page().decode()
+    assert "a repris la réponse à C0001-admin-sage" in page
 
 
 # Lists that were exported
@@ -150,6 +163,7 @@ async def test_what_an_agent_shows_to_hold_all_the_same_is_proven_anew_and_nobod
     async with office(tmp_path, [cabinet()]) as at:
         await planned(at)
         await moved(at)
+        await at.on.time.sleep(3 * 24 * 3600)  # the backup is old by now, and nobody needs another
         await taken_back(at, "C0001-connect")
         assert stands(at) == (Outcome.UNKNOWN, "connect")
         assert (await wave_read_by_http(at)).outcomes == {Outcome.OK: 1}
@@ -219,27 +233,6 @@ async def test_an_answer_is_taken_back_once_and_only_where_something_stands_on_i
         await taken_back(at, order.id)
         with pytest.raises(NotAccepted, match="was taken back before, by zoe"):
             await taken_back(at, order.id)
-
-
-async def test_audit_and_proces_verbal_show_the_answer_and_that_it_was_taken_back(tmp_path: Path) -> None:
-    async with office(tmp_path, [cabinet()]) as at:
-        await planned(at)
-        await moved(at)
-        await taken_back(at, "C0001-admin-sage")
-        history = at.on.ledger.history("C0001")
-        assert first_broken(history) is None
-        assert audit(f"sqlite:///{tmp_path / 'ledger.db'}").flaws == ()
-        record = record_of(history, "pilot", at.on.cabinets[0])
-        assert record is not None
-        assert record.outcome is Outcome.UNKNOWN
-        decided = [(one["who"], one["what"]) for one in record.decisions]
-        assert decided == [
-            ("anne", "answered C0001-admin-sage"),
-            ("paul", "approved C0001-admin-sage"),
-            ("zoe", "retracted C0001-admin-sage"),
-        ]
-        [step] = [one for one in record.steps if one.step == "admin-sage"]
-        assert (step.state, step.done_by, step.proof) == ("unknown", None, None)
 
 
 # What was not done
