@@ -27,6 +27,7 @@ from bascule.engine.decisions import (
     said_of,
     second_synchronisation,
     signature_of,
+    unrepeatable,
     what_to_decide,
     word_for_again,
 )
@@ -236,7 +237,7 @@ class CabinetRun:
             if one.never_while is not None and one.never_while.holds(facts):
                 never = one.never_while
                 return Doubt(State.UNKNOWN, never.why_not(facts), ErrorClass.EXTERNAL, never.what_to_do(facts))
-        taken_back = retracted((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
+        taken_back = retracted(unrepeatable(together), self.history)
         if taken_back is not None:
             return Doubt(
                 State.UNKNOWN,
@@ -244,7 +245,7 @@ class CabinetRun:
                 ErrorClass.UNKNOWN,
                 what_to_decide(taken_back),
             )
-        order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
+        order = claimed(unrepeatable(together), self.history)
         if order is not None:
             return Doubt(
                 State.UNKNOWN,

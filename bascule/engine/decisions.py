@@ -15,7 +15,7 @@ from bascule.connectors import OperationStatus
 from bascule.connectors.contract import VERBS
 from bascule.facts import View
 from bascule.ledger import Entry, EntryKind, orders_of
-from bascule.model import ErrorClass, Lifecycle, Outcome, State
+from bascule.model import ErrorClass, Kind, Lifecycle, Outcome, State
 from bascule.procedure import (
     LOCK_OUT,
     OUR_NAME,
@@ -228,6 +228,11 @@ def claimed(steps: Iterable[Step], history: History) -> WorkOrder | None:
 def steps_retracted(entry: Entry) -> tuple[str, ...]:
     """The steps that are unknown from this entry on, as an answer that covers them was taken back in it."""
     return steps_written_by(entry.evidence["verbs"]) if entry.kind is EntryKind.RETRACTED else ()
+
+
+def unrepeatable(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Those that nobody may do twice."""
+    return tuple(step for step in steps if step.kind is Kind.ONCE or step.irreversible)
 
 
 def retracted(steps: Iterable[Step], history: History) -> WorkOrder | None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bascule.connectors import Remote
 from bascule.engine import Conducted, conduct
+from bascule.engine.cabinet import CabinetRun
 from bascule.engine.decisions import proven
+from bascule.engine.foresee import foresee
 from bascule.engine.opening import begin
-from bascule.ledger import EntryKind, NotAccepted, first_broken
+from bascule.engine.walk import migrate, perform
+from bascule.ledger import Entry, EntryKind, NotAccepted, first_broken
 from bascule.ledger.audit import audit
 from bascule.model import Cabinet, Lifecycle, Outcome, System
-from bascule.procedure import PROCEDURE
+from bascule.procedure import PROCEDURE, Step
 from bascule.reports import status_of
 from bascule.reports.proces_verbal import ProcesVerbal
 from bascule.reports.record import record_of
@@ -79,6 +83,10 @@ async def test_what_only_people_tell_is_unknown_once_the_answer_is_taken_back_un
         assert order.state is OrderState.RETRACTED
         assert stands(at) == (Outcome.UNKNOWN, "admin-sage")
         assert steps_proven(at) == {"admin-rights"}, "what stood on it is looked at again"
+        run = at.on.run(plays_person=False)
+        run.remote = at.remote_for(run.id)
+        foresight = await foresee(run, at.on.cabinets[0], at.on.ledger.history("C0001"))
+        assert "nobody would be asked again" in foresight.steps[0].because
         standing = (await at.wave()).standings["C0001"]
         assert (standing.outcome, standing.step) == (Outcome.UNKNOWN, "admin-sage")
         assert "which zoe took back" in standing.reason
@@ -198,6 +206,27 @@ async def test_what_may_be_repeated_is_asked_for_again_with_a_look_first(tmp_pat
         again = at.open_orders()[-1]
         assert again.id == "C0001-activation-key-2"
         assert again.values["first_look"] == "yes"
+
+
+async def test_what_is_taken_back_while_a_run_is_at_work_ends_unknown_though_the_run_had_read_the_answer(
+    tmp_path: Path,
+) -> None:
+    async with office(tmp_path, [cabinet()]) as at:
+        await planned(at)
+        await brought_to(at, "lock-out")
+        await at.work_through()
+
+        async def while_it_runs(cabinet_run: CabinetRun, step: Step) -> Entry:
+            if step.name == "contacts":
+                await taken_back(at, "C0001-connect")
+            return await perform(cabinet_run, step)
+
+        run = at.on.run(plays_person=False)
+        run.remote = at.remote_for(run.id)
+        conducted = await conduct(run, at.on.cabinets, slots=1, migrate=partial(migrate, perform=while_it_runs))
+        standing = conducted.standings["C0001"]
+        assert (standing.outcome, standing.step) == (Outcome.UNKNOWN, "connect")
+        assert stands(at) == (Outcome.UNKNOWN, "connect")
 
 
 # Who, and what the documents say
