@@ -322,6 +322,8 @@ OF_PEOPLE: tuple[ErrorCode, ...] = (
 
 CANNOT = "cannot"
 """A person's word that stops a cabinet, where other refusals are only remembered."""
+TAKEN_BACK = "taken-back"
+"""A person's answer no longer counts: what became of the write is not known, and only the facts tell."""
 
 error_coded = {error.code: error for error in ERRORS}
 ending_coded = error_coded | {error.code: error for error in OF_PEOPLE}

@@ -12,7 +12,7 @@ from typing import Any
 
 from bascule.checks.findings import Finding, Level
 from bascule.connectors import Again, Observation, Operation, OperationStatus, Order
-from bascule.connectors.contract import CANNOT, ending_coded, verb_named
+from bascule.connectors.contract import CANNOT, TAKEN_BACK, ending_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
     Answer,
@@ -23,8 +23,12 @@ from bascule.engine.decisions import (
     is_ordered_again,
     kept_lists,
     owes_reopen,
+    retracted,
     said_of,
+    second_synchronisation,
     signature_of,
+    unrepeatable,
+    what_to_decide,
     word_for_again,
 )
 from bascule.engine.observing import Observations
@@ -41,6 +45,7 @@ from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, Vie
 from bascule.ledger import ORDER_KINDS, Entry, EntryKind, orders_of
 from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
 from bascule.procedure import (
+    KEPT,
     OUR_NAME,
     OUTCOME_WHEN_FALSE,
     PROCEDURE,
@@ -55,7 +60,7 @@ from bascule.procedure import (
     in_one_sitting,
     required_of,
 )
-from bascule.workorders import OrderState
+from bascule.workorders import OrderState, retracted_in_words
 
 log = logging.getLogger("bascule.engine")
 
@@ -169,12 +174,7 @@ class CabinetRun:
     async def _attempt(self, step: Step) -> Entry:
         if not step.needed(self.cabinet):
             return await self._prove(step, None, "nothing to do: the inventory names none")
-        try:
-            await self.read_back(step)
-        except RemoteRefuses as refused:
-            # Proven undone in an earlier attempt: the facts of now decide, unless a person says that it cannot be done.
-            if refused.code == CANNOT:
-                raise
+        await self._settle(step)
         again = is_ordered_again(step.name, self.history)
         facts = await self._facts(step.reads, anew=step.anew & step.reads)
         unmet = first_unmet(step.ensures, facts)
@@ -207,6 +207,19 @@ class CabinetRun:
                 return self._wait_for(step, asked)
         return await self._look(step)
 
+    async def _settle(self, step: Step) -> None:
+        """Earlier acts, as far as the remote tells. Raises RemoteError unless the facts of now decide."""
+        try:
+            await self.read_back(step)
+        except RemoteRefuses as refused:
+            # Proven undone in an earlier attempt, unless a person says that it cannot be done.
+            if refused.code == CANNOT:
+                raise
+        except RemoteInterrupted as cut:
+            # Nobody knows any more what a person did who took their answer back.
+            if cut.code != TAKEN_BACK:
+                raise
+
     async def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
         together = [one for one in self._together(step) if one.name not in facts.again]
@@ -223,7 +236,15 @@ class CabinetRun:
             if one.never_while is not None and one.never_while.holds(facts):
                 never = one.never_while
                 return Doubt(State.UNKNOWN, never.why_not(facts), ErrorClass.EXTERNAL, never.what_to_do(facts))
-        order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
+        taken_back = retracted(unrepeatable(together), self.history)
+        if taken_back is not None:
+            return Doubt(
+                State.UNKNOWN,
+                f"{retracted_in_words(taken_back)}; {act.unless.why_not(facts)}: nobody is asked again",
+                ErrorClass.UNKNOWN,
+                what_to_decide(taken_back),
+            )
+        order = claimed(unrepeatable(together), self.history)
         if order is not None:
             return Doubt(
                 State.UNKNOWN,
@@ -419,6 +440,9 @@ class CabinetRun:
         order = next((order for order in orders if order is not None), None)
         if order is not None:
             return in_words(order)
+        taken_back = retracted((step,), self.history)
+        if taken_back is not None:
+            return f"observed: it holds all the same, though {retracted_in_words(taken_back)}"
         return "already true" if step.acts and not intended(step.name, self.history) else ""
 
     def _find_contradiction(self, step: Step, otherwise: str) -> None:
@@ -456,7 +480,13 @@ class CabinetRun:
                 under_lock_out |= {reading} if was_locked_out else set()
         again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, self.history) else ()
         return Facts(
-            self.run.clock(), self.cabinet, read, frozenset(again), self.run.tolerate, frozenset(under_lock_out)
+            self.run.clock(),
+            self.cabinet,
+            read,
+            frozenset(again),
+            self.run.tolerate,
+            frozenset(under_lock_out),
+            second_synchronisation(self.history) if KEPT & readings else None,
         )
 
     async def _kept(self, reading: Kept) -> tuple[Observation, bool]:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bascule.engine.decisions import Standing, proven, standing_in
+from bascule.engine.decisions import PROOF_KINDS, Standing, proven, standing_in
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate
 from bascule.errors import CabinetTaken, LeaseLost
@@ -337,9 +337,7 @@ def already_standing(
     run: Run, cabinets: Sequence[Cabinet], procedure: tuple[Step, ...] = PROCEDURE
 ) -> Iterable[tuple[Cabinet, Standing | None]]:
     """For each cabinet its standing if every step is proven and nothing is owed; None if there is something to do."""
-    histories = run.ledger.histories(
-        [cabinet.code for cabinet in cabinets], kinds=(EntryKind.PROOF, EntryKind.NOTE, EntryKind.ENDED)
-    )
+    histories = run.ledger.histories([cabinet.code for cabinet in cabinets], kinds=(*PROOF_KINDS, EntryKind.ENDED))
     owing = set(run.ledger.owing_a_reopen())
     everything = {step.name for step in procedure}
     for cabinet in cabinets:

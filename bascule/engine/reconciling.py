@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from bascule.checks.reconciliation import Reconciliation, compare
-from bascule.engine.decisions import proven
+from bascule.engine.decisions import proven, second_synchronisation
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import RemoteError
@@ -92,7 +92,8 @@ def _told(
     evidence["kept"] = {
         kept.value: run.ledger.keep(cabinet.code, kept.value, content, run.clock()) for kept, content in lists.items()
     }
-    evidence["remedy"] = what_to_do_about(reconciled)
+    second = second_synchronisation(run.ledger.history(cabinet.code)) if reconciled.doubled else None
+    evidence["remedy"] = what_to_do_about(reconciled, second)
     return _entry(run, cabinet, attempt, DRIFT, differences_in_words(reconciled), evidence, ErrorClass.DATA)
 
 
