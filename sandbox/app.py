@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from sandbox import answers, wire
 from sandbox.answers import JSON, Answer
@@ -72,6 +73,8 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
     tags: list[Any] = [base.strip("/")]
 
     async def token(request: Request) -> Response:
+        if struck := sandbox.struck(system, "token"):
+            return await _sent(request, struck, sandbox)
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
         if form.get("grant_type") != ["client_credentials"] or not form.get("client_id"):
             message = "The form needs grant_type=client_credentials and client_id."
@@ -81,7 +84,9 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         body = wire.Token(access_token=access, token_type="Bearer", expires_in=lifetime)
         return Response(_json_of_token.dump_json(body), headers=JSON)
 
-    async def health() -> Response:
+    async def health(request: Request) -> Response:
+        if struck := sandbox.struck(system, "health"):
+            return await _sent(request, struck, sandbox)
         time_now = instant(sandbox.clock.now())
         body = wire.Health(status="ok", system=system, contract=wire.VERSION, time=time_now)
         return Response(_json_of_health.dump_json(body), headers=JSON)
@@ -97,6 +102,8 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         app.add_api_route(f"{base}/cabinets/{{code}}{path}", endpoint, methods=[method], tags=tags, **documented)
 
     async def admitted(request: Request, respond: Respond) -> Answer:
+        if struck := sandbox.struck(system):
+            return struck
         now = sandbox.clock.now()
         if not door.admits(request.headers.get("authorization", ""), now):
             return answers.error("unauthorised", "The token is missing, wrong or expired.")
@@ -222,16 +229,30 @@ async def _sent(request: Request, answer: Answer, sandbox: Sandbox) -> Response:
         await asyncio.sleep(delay)
     if answer.cut:
         await _cut(request)
-    return _response(answer)
+    return _Halved(answer) if answer.halved else _response(answer)
 
 
 async def _cut(request: Request) -> None:
     cut = request.scope.get(CUT)
     if cut is None:
-        raise AnswerCut("The sandbox cut the connection before it answered (commit-then-drop).")
+        raise AnswerCut("The sandbox cut the connection before it answered.")
     cut()
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+class _Halved(Response):
+    """Announces the whole body, and sends half of it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body, answer.status, headers=answer.headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": CUT in scope})
+        if CUT in scope:
+            scope[CUT]()
 
 
 def _response(answer: Answer) -> Response:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sandbox.wire import System
 
-Sort = Literal["world", "rule", "synchronisation", "answer"]
+Sort = Literal["world", "rule", "synchronisation", "answer", "system"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class FaultName:
     """Fields that not every fault takes."""
     seconds: str | None = None
     """What `seconds` means; None: how long the fault lasts, from when the scenario was put."""
+    statuses: tuple[int, ...] = ()
+    """What `status` may be."""
 
 
 def _world(name: str, does: str, *, at: tuple[str, ...], options: frozenset[str] = frozenset()) -> FaultName:
@@ -40,6 +42,10 @@ def _synchronisation(name: str, does: str, options: frozenset[str] = frozenset()
 
 def _answer(name: str, does: str, *options: str, seconds: str | None = None) -> FaultName:
     return FaultName(name, "answer", does, None, frozenset({"on", *options}), seconds)
+
+
+def _system(name: str, does: str, *statuses: int, seconds: str | None = None) -> FaultName:
+    return FaultName(name, "system", does, (), frozenset({"systems", "status"}), seconds, statuses)
 
 
 FAULTS = {
@@ -107,6 +113,25 @@ FAULTS = {
         _answer("slow", "done, but the answer comes late", seconds="the delay, default 1"),
         _answer("commit-then-drop", "done, then the connection is cut without an answer"),
         _answer("late-commit", "503 at once, and done some time later", seconds="until it is done, default 1"),
+        # What stands between us and an agent, and an agent that is not there.
+        FaultName(
+            "web-page",
+            "answer",
+            "done, but a proxy's page comes instead of the answer, with `status: 200` (default) or 502",
+            options=frozenset({"on", "status"}),
+            statuses=(200, 502),
+        ),
+        _answer("truncated", "done, but half of the answer's body comes, and then the connection ends"),
+        _system("away", "nothing is answered, whatever is asked; with `status: 503` a proxy's page is", 503),
+        *(
+            _system(
+                f"{path}-fails",
+                f"/{path} answers a page (`status: 200`, default, or 502), an error (500), or 429 with Retry-After",
+                *(200, 429, 500, 502),
+                seconds="Retry-After, default 0.2",
+            )
+            for path in ("token", "health")
+        ),
     )
 }
 
@@ -182,6 +207,10 @@ class Fault(Part):
     after: bool | None = None
     rule: str | None = None
     dossiers: int | None = Field(None, ge=1)
+    status: int | None = None
+    """With which an answer that is none comes."""
+    systems: tuple[System, ...] | None = None
+    """Whom a fault of whole systems hits; None: all three."""
 
     @property
     def name(self) -> FaultName:
@@ -258,22 +287,31 @@ def _problems(fault: Fault, codes: Collection[str]) -> Iterator[str]:
     if fault.fault not in FAULTS:
         yield f"{fault.fault!r} is no fault{did_you_mean(fault.fault, FAULTS)}"
         return
-    if (fault.cabinets is None) == (fault.share is None):
-        yield f"{fault.fault} needs either `cabinets` or `share` (share: 1 is all of them)"
-    for code in fault.cabinets or ():
-        if code not in codes:
-            yield f"there is no cabinet {code!r}{did_you_mean(code, codes)}"
-    for option in ("on", "then", "after", "rule", "dossiers"):
+    yield from _problems_of_whom(fault, codes)
+    for option in ("on", "then", "after", "rule", "dossiers", "status", "systems"):
         if getattr(fault, option) is not None and option not in fault.name.options:
             yield f"`{option}` says nothing for {fault.fault}"
+    if fault.status is not None and fault.name.statuses and fault.status not in fault.name.statuses:
+        yield f"{fault.fault} has status {' or '.join(map(str, fault.name.statuses))}, not {fault.status}"
     if fault.at is not None and fault.at not in STEPS:
         yield f"{fault.at!r} is no step{did_you_mean(fault.at, STEPS)}"
     elif fault.at is not None and fault.name.at is not None and fault.at not in fault.name.at:
-        yield f"{fault.fault} happens at {' or '.join(fault.name.at)}, not at {fault.at}"
+        yield f"{fault.fault} happens at {' or '.join(fault.name.at) or 'no step'}, not at {fault.at}"
     elif fault.fault == "late-commit" and (fault.on or (fault.at and not STEPS[fault.at].writes)):
         yield "late-commit is for writes only"
     if fault.rule is not None and fault.rule not in ANOMALIES:
         yield f"{fault.rule!r} is no rule that can be broken{did_you_mean(fault.rule, ANOMALIES)}"
+
+
+def _problems_of_whom(fault: Fault, codes: Collection[str]) -> Iterator[str]:
+    if fault.name.sort == "system":
+        if fault.cabinets is not None or fault.share is not None:
+            yield f"{fault.fault} hits whole systems: it takes `systems`, not `cabinets` or `share`"
+    elif (fault.cabinets is None) == (fault.share is None):
+        yield f"{fault.fault} needs either `cabinets` or `share` (share: 1 is all of them)"
+    for code in fault.cabinets or ():
+        if code not in codes:
+            yield f"there is no cabinet {code!r}{did_you_mean(code, codes)}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

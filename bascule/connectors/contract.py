@@ -7,7 +7,9 @@ The contract is ours. Sage publishes no interface for this migration, and nothin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, ConfigDict
 
 from bascule.connectors import Operation
 from bascule.facts import Instant, Strict, View
@@ -319,12 +321,24 @@ class Operations(Strict):
     operations: tuple[Operation, ...]
 
 
+def _bearer(word: object) -> object:
+    return "Bearer" if isinstance(word, str) and word.lower() == "bearer" else word
+
+
+TokenType = Annotated[Literal["Bearer"], BeforeValidator(_bearer)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Strict):
+    """As RFC 6749 has it. Fields that are not listed here are ignored, in this answer only."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
     access_token: str = field(repr=False)
-    token_type: Literal["Bearer"]
-    expires_in: int
-    """Seconds."""
+    token_type: TokenType
+    """In any case: `bearer` too."""
+    expires_in: float | None = None
+    """Seconds. Left out: it is used for 300 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from bascule.errors import (
     RemoteDenies,
     RemoteError,
     RemoteFailing,
+    RemoteGarbled,
     RemoteRefuses,
     RemoteThrottles,
     RemoteUnintelligible,
@@ -46,7 +47,10 @@ def meaning(answer: Answer, wanted: type[T], *, call: Call, name: str) -> T:
         raise gravest([_error(said, answer, call, name) for said in errors])
     if strange is not None:
         what_it_is = f"is {kind}" if (kind := kind_of(answer)) else f"holds {strangeness(strange)}"
-        raise _unintelligible(call, name, f"{what_it_is}.")  # not `from`: it shows values
+        # Not `from`: it shows values.
+        if not call.writes and (kind or strange.errors(include_url=False)[0]["type"] == "json_invalid"):
+            raise RemoteGarbled(f"The answer of {name} to `{call.what}` {what_it_is}.", code="garbled")
+        raise _unintelligible(call, name, f"{what_it_is}.")
     raise _by_status(answer, call, name)
 
 
