@@ -20,7 +20,7 @@ from bascule.connectors.operator.facts import agreed_from, changed_last
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Pace, RetryPolicy, Run
 from bascule.engine.decisions import sent_last
-from bascule.errors import BasculeError
+from bascule.errors import BasculeError, RemoteThrottles, RemoteUnreachable
 from bascule.facts import View
 from bascule.inventory import Inventory, WaveSettings
 from bascule.inventory.stored import to_plain
@@ -186,6 +186,16 @@ async def health_of(settings: Settings, systems: Collection[System] = tuple(Syst
             await stack.enter_async_context(_http(s, settings.system(s))) for s in systems if settings.system(s).url
         ]
         return tuple(await asyncio.gather(*(remote.health() for remote in opened)))
+
+
+def what_to_do(settings: Settings, health: Health) -> str:
+    """Where to look after what a system answered, in this environment."""
+    if settings.environment == "sandbox" and isinstance(health.error, RemoteUnreachable):
+        return "start it with: bascule sandbox --inventory FILE"
+    asked = health.error.retry_after if isinstance(health.error, RemoteThrottles) else None
+    later = f"it asks for patience for {asked:.0f} s: run again then; or " if asked else ""
+    url = settings.system(health.system).url
+    return f"{later}see what answers at {url} (setting BASCULE_{health.system.value.upper()}__URL)"
 
 
 def connectors_of(settings: Settings, cabinet: Cabinet, system: System) -> tuple[str, str]:
