@@ -8,7 +8,7 @@ import getpass
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from bascule.connectors.operator.facts import agreed_from, changed_last
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Pace, RetryPolicy, Run
 from bascule.engine.decisions import sent_last
+from bascule.engine.outages import Outages
 from bascule.errors import BasculeError, RemoteThrottles, RemoteUnreachable
 from bascule.facts import View
 from bascule.inventory import Inventory, WaveSettings
@@ -129,12 +130,14 @@ async def run_on(
             ledger=ledger,
             owner=this_process(),
             remote=remote_of,
-            pace=pace_of(settings.pace),
+            pace=replace(pace_of(settings.pace), agent_away=60 * settings.agent_away_minutes),
             plays_person=settings.plays_person,
             tolerate=frozenset(settings.reconciliation.tolerate),
             clock=clock,
             not_now=not_before(desk, hours),
             closes=hours.close,
+            last_safe_start=hours.last_safe_start,
+            outages=Outages(http),
             share_among=share_among,
         )
 
@@ -158,6 +161,10 @@ class Hours:
 
     def close(self, cabinet: Cabinet) -> datetime | None:
         return window_closes(self.settings, self.blackouts, ZoneInfo(cabinet.timezone), self.clock())
+
+    def last_safe_start(self, cabinet: Cabinet) -> datetime | None:
+        closes = self.close(cabinet)
+        return None if closes is None else closes - self.section(cabinet)
 
     def why_not_now(self, cabinet: Cabinet) -> str | None:
         zone = ZoneInfo(cabinet.timezone)

@@ -225,7 +225,7 @@ async def require_answers(
 
     What time may mend is asked again, as the engine would. Raises NotReady.
     """
-    retry, chance = pace_of(settings.pace).retry, random.Random()
+    retry, chance = pace_of(settings.pace).retry, random.Random()  # noqa: S311  # spaces out attempts, keeps no secret
     systems = prepared.over_http
     for attempt in count(1):
         silent = [health for health in await health_of(settings, systems) if not health.ok]

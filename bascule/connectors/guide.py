@@ -5,7 +5,7 @@ from __future__ import annotations
 from bascule.connectors.contract import ERRORS, VERBS, VERSION, Verb
 from bascule.model import ErrorClass, Kind, System
 
-SYSTEMS = {System.MY_SAGE: "My Sage", System.GE: "GE", System.S4A: "S4A"}
+SYSTEMS = {system: system.display_name for system in System}
 
 ON_REPETITION = {
     Kind.REPEATABLE: "Doing it twice is doing it once: where the effect holds already, change nothing and answer `succeeded`.",

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import re
 import ssl
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -37,7 +38,7 @@ from bascule.model import Cabinet, ErrorClass, System
 
 T = TypeVar("T")
 
-NAMES = {System.MY_SAGE: "My Sage", System.GE: "GE", System.S4A: "S4A"}
+NAMES = {system: system.display_name for system in System}
 
 SKEW = timedelta(seconds=30)
 """By how much an agent's clock may differ from ours before the doctor says so."""
@@ -84,8 +85,11 @@ class HttpRemote:
         timeouts: Timeouts | None = None,
         verify: ssl.SSLContext | Literal[True] = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`secret` is asked each time a token is fetched, and not kept. `rate`: calls a second, None for no limit.
+        `clock` and `sleep`: by which pauses are waited out.
 
         Raises ValueError for a base URL that cannot be an agent's.
         """
@@ -95,7 +99,7 @@ class HttpRemote:
         self._secret = secret
         self._timeouts = timeouts or Timeouts()
         self._now = now
-        self._pace = Pace(rate)
+        self._pace = Pace(rate, clock=clock, sleep=sleep)
         self._bearer = Bearer(self._fetch_token)
         self._is_away = False
         self._line = Line(

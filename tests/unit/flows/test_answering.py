@@ -84,7 +84,7 @@ async def test_what_an_agent_asks_for_before_a_run_is_waited_for_within_bounds(p
     assert place.slept == [40]
 
     await place.faults({"fault": "token-fails", "systems": ["ge"], "status": 429, "seconds": 3600})
-    with pytest.raises(NotReady, match="ge cannot be used at .*Too many requests") as refused:
+    with pytest.raises(NotReady, match=r"ge cannot be used at .*Too many requests") as refused:
         await place.require()
     assert "it asks for patience for 3600 s: run again then" in refused.value.remedy
     assert "BASCULE_GE__URL" in refused.value.remedy
@@ -113,7 +113,7 @@ async def test_only_in_the_sandbox_the_remedy_starts_one(place: Place, monkeypat
     remedies = {}
     for environment in ("sandbox", "production"):
         settings = settings_of(environment, port=9)
-        with pytest.raises(NotReady, match="cannot be reached at http://127.0.0.1:9/") as refused:
+        with pytest.raises(NotReady, match=r"cannot be reached at http://127\.0\.0\.1:9/") as refused:
             await require_answers(
                 settings, prepare(Asked(inventory=Path("inv.csv")), settings, place.ledger), place.sleep
             )
