@@ -226,7 +226,7 @@ async def require_answers(
     What time may mend is asked again, as the engine would. Raises NotReady.
     """
     retry, chance = pace_of(settings.pace).retry, random.Random()  # noqa: S311  # spaces out attempts, keeps no secret
-    systems = prepared.over_http
+    systems = [system for system in System if system in prepared.over_http]
     for attempt in count(1):
         silent = [health for health in await health_of(settings, systems) if not health.ok]
         if not silent:
@@ -238,7 +238,7 @@ async def require_answers(
         for health in silent:
             log.warning("%s; asked again in %.0f s", health.says.rstrip("."), pause)
         await sleep(pause)
-        systems = frozenset(health.system for health in silent)
+        systems = [health.system for health in silent]
 
 
 def _pause(settings: Settings, health: Health, retry: RetryPolicy, attempt: int, chance: random.Random) -> float:
