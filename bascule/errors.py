@@ -55,6 +55,13 @@ class RemoteFailing(RemoteError):
     error_class = ErrorClass.TRANSIENT
 
 
+class RemoteGarbled(RemoteError):
+    """What arrived is not what the remote system sends: a web page, part of a body. Asked again later, it may answer whole."""
+
+    error_class = ErrorClass.TRANSIENT
+    may_have_acted = False
+
+
 class RemoteInterrupted(RemoteError):
     """A long operation began and stopped midway: how much was done is for a person to find out."""
 

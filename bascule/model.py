@@ -14,6 +14,11 @@ class System(StrEnum):
     GE = "ge"
     S4A = "s4a"
 
+    @property
+    def display_name(self) -> str:
+        """What people call it."""
+        return "My Sage" if self is System.MY_SAGE else self.value.upper()
+
 
 class Kind(StrEnum):
     """What repeating a step would do, hence what the engine may do on its own."""

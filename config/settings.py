@@ -306,6 +306,10 @@ class Settings(BaseSettings):
         False, description="the sandbox does what a person would do; only in the environment sandbox"
     )
     concurrency: PositiveInt = Field(20, description="cabinets at once, where a wave does not say")
+    agent_away_minutes: PositiveFloat = Field(
+        30.0,
+        description="how long a run holds its cabinets while an agent answers nobody, or until the last safe start of the wave's hours",
+    )
     operators: Names = Field((), description="who may answer and approve, by name")
     my_sage: SystemSettings = SystemSettings()
     ge: SystemSettings = SystemSettings()

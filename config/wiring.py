@@ -8,7 +8,7 @@ import getpass
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -20,7 +20,8 @@ from bascule.connectors.operator.facts import agreed_from, changed_last
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Pace, RetryPolicy, Run
 from bascule.engine.decisions import sent_last
-from bascule.errors import BasculeError
+from bascule.engine.outages import Outages
+from bascule.errors import BasculeError, RemoteThrottles, RemoteUnreachable
 from bascule.facts import View
 from bascule.inventory import Inventory, WaveSettings
 from bascule.inventory.stored import to_plain
@@ -129,12 +130,14 @@ async def run_on(
             ledger=ledger,
             owner=this_process(),
             remote=remote_of,
-            pace=pace_of(settings.pace),
+            pace=replace(pace_of(settings.pace), agent_away=60 * settings.agent_away_minutes),
             plays_person=settings.plays_person,
             tolerate=frozenset(settings.reconciliation.tolerate),
             clock=clock,
             not_now=not_before(desk, hours),
             closes=hours.close,
+            last_safe_start=hours.last_safe_start,
+            outages=Outages(http),
             share_among=share_among,
         )
 
@@ -158,6 +161,10 @@ class Hours:
 
     def close(self, cabinet: Cabinet) -> datetime | None:
         return window_closes(self.settings, self.blackouts, ZoneInfo(cabinet.timezone), self.clock())
+
+    def last_safe_start(self, cabinet: Cabinet) -> datetime | None:
+        closes = self.close(cabinet)
+        return None if closes is None else closes - self.section(cabinet)
 
     def why_not_now(self, cabinet: Cabinet) -> str | None:
         zone = ZoneInfo(cabinet.timezone)
@@ -186,6 +193,16 @@ async def health_of(settings: Settings, systems: Collection[System] = tuple(Syst
             await stack.enter_async_context(_http(s, settings.system(s))) for s in systems if settings.system(s).url
         ]
         return tuple(await asyncio.gather(*(remote.health() for remote in opened)))
+
+
+def what_to_do(settings: Settings, health: Health) -> str:
+    """Where to look after what a system answered, in this environment."""
+    if settings.environment == "sandbox" and isinstance(health.error, RemoteUnreachable):
+        return "start it with: bascule sandbox --inventory FILE"
+    asked = health.error.retry_after if isinstance(health.error, RemoteThrottles) else None
+    later = f"it asks for patience for {asked:.0f} s: run again then; or " if asked else ""
+    url = settings.system(health.system).url
+    return f"{later}see what answers at {url} (setting BASCULE_{health.system.value.upper()}__URL)"
 
 
 def connectors_of(settings: Settings, cabinet: Cabinet, system: System) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from bascule.errors import BasculeError
 from bascule.ledger.tables import REVISION
 from config.settings import Settings
-from config.wiring import health_of, open_ledger
+from config.wiring import health_of, open_ledger, what_to_do
 
 ROOM = 1 << 30
 
@@ -62,12 +62,7 @@ async def _systems(settings: Settings) -> list[Examined]:
         return [Examined("systems", False, str(refused), refused.remedy)]
     if not healths:
         return [_people(settings)]
-    hint = (
-        "start it: bascule sandbox --inventory FILE"
-        if settings.plays_person
-        else "see that the agent runs, and its address"
-    )
-    return [Examined(h.system.value, h.ok, h.says, "" if h.ok else hint) for h in healths]
+    return [Examined(h.system.value, h.ok, h.says, "" if h.ok else what_to_do(settings, h)) for h in healths]
 
 
 def _people(settings: Settings) -> Examined:

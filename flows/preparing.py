@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
+from bascule.connectors import Health
+from bascule.engine import RetryPolicy
 from bascule.engine.conduct import planned
-from bascule.errors import BasculeError
+from bascule.errors import BasculeError, RemoteUnreachable
 from bascule.inventory import Inventory, WaveSettings, read_inventory, unsupported
 from bascule.inventory.stored import from_plain
 from bascule.inventory.waves import REST
@@ -24,10 +31,16 @@ from bascule.waves.order import in_order
 from bascule.waves.ramp import going_on
 from bascule.waves.when import require_opening
 from config.settings import Settings
-from config.wiring import HTTP, connectors_of, health_of, now
+from config.wiring import HTTP, connectors_of, health_of, now, pace_of, what_to_do
+
+log = logging.getLogger("bascule.flows")
 
 ENFORCED = frozenset(WaveSettings.model_fields)
 """Settings of a wave that this version keeps: all of them. One that is not kept is refused by name, unless people accept that."""
+
+
+LONGEST_JITTER = 1.5
+"""What a pause of the retry policy is multiplied with at most. What an agent asks for beyond that is not waited for before a run."""
 
 
 class NotReady(BasculeError):
@@ -205,16 +218,46 @@ def _outcomes_of(ledger: Ledger, wave: str) -> dict[Outcome, int]:
         return {}
 
 
-async def require_answers(settings: Settings, prepared: Prepared) -> None:
-    """Every system that is reached over HTTP answers. Asked before a run begins; while it runs, silence is a cabinet's affair."""
-    silent = [health for health in await health_of(settings, prepared.over_http) if not health.ok]
-    if silent:
-        first = silent[0]
-        where = settings.system(first.system).url
-        remedy = "start it with: bascule sandbox --inventory FILE" if settings.plays_person else "see: bascule doctor"
-        raise NotReady(
-            f"{', '.join(s.system.value for s in silent)} cannot be reached at {where}: {first.says}", remedy=remedy
-        )
+async def require_answers(
+    settings: Settings, prepared: Prepared, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+) -> None:
+    """Every system that is reached over HTTP answers. Asked before a run begins; while it runs, silence is a cabinet's affair.
+
+    What time may mend is asked again, as the engine would. Raises NotReady.
+    """
+    retry, chance = pace_of(settings.pace).retry, random.Random()  # noqa: S311  # spaces out attempts, keeps no secret
+    systems = [system for system in System if system in prepared.over_http]
+    for attempt in count(1):
+        silent = [health for health in await health_of(settings, systems) if not health.ok]
+        if not silent:
+            return
+        pauses = [_pause(settings, health, retry, attempt, chance) for health in silent]
+        pause = max(pauses)
+        if pause > retry.longest * LONGEST_JITTER:
+            raise _not_ready(settings, silent[pauses.index(pause)], silent)
+        for health in silent:
+            log.warning("%s; asked again in %.0f s", health.says.rstrip("."), pause)
+        await sleep(pause)
+        systems = [health.system for health in silent]
+
+
+def _pause(settings: Settings, health: Health, retry: RetryPolicy, attempt: int, chance: random.Random) -> float:
+    """Seconds until it is asked again; infinite where that cannot help. A sandbox that nobody started does not start by itself."""
+    error = health.error
+    if error is None or not retry.may_mend(error.error_class, attempt):
+        return math.inf
+    if settings.environment == "sandbox" and isinstance(error, RemoteUnreachable):
+        return math.inf
+    return retry.pause_after(attempt, error.retry_after, chance)
+
+
+def _not_ready(settings: Settings, worst: Health, silent: Sequence[Health]) -> NotReady:
+    names = ", ".join(health.system.value for health in silent)
+    did = "cannot be reached" if isinstance(worst.error, RemoteUnreachable) else "cannot be used"
+    return NotReady(
+        f"{names} {did} at {settings.system(worst.system).url}: {worst.says}",
+        remedy=f"{what_to_do(settings, worst)}; bascule doctor tells more",
+    )
 
 
 def _inventory(asked: Asked, ledger: Ledger) -> Inventory:

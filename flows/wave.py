@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from prefect.states import Completed, Failed
 from bascule.engine import Conducted, Standing, conduct, opening
 from bascule.ledger import Ledger
 from bascule.model import Cabinet, Lifecycle, Outcome
+from config.messengers import send_what_is_due
 from config.reaping import let_users_in
 from config.settings import Settings, read_settings
 from config.wiring import open_ledger, run_on, stored_version
@@ -98,6 +100,7 @@ async def carry_out_wave(prepared: Prepared, settings: Settings, ledger: Ledger,
         async with run_on(settings, ledger, wave=prepared.wave, rules=prepared.rules) as run:
             run.stop = stop
             run.progress = watch.goes_on
+            run.alarm = partial(send_what_is_due, settings)
             watch.prepared = prepared
             await ledger.store_inventory(stored_version(prepared.inventory, at=run.clock(), who=run.who))
             await opening.begin(run, prepared.planned, prepared.evidence, prepared.because)

@@ -12,6 +12,7 @@ from sandbox.scenario import Fault
 from sandbox.wire import ErrorBody, Said
 
 JSON = {"content-type": "application/json"}
+HTML = {"content-type": "text/html; charset=utf-8"}
 
 Strike = Callable[[str, bool], Fault | None]
 """Asks whether a fault of this name hits this request; the second word: one that strikes *after* all is done."""
@@ -48,6 +49,10 @@ class Answer:
     """It is sent twice."""
     echoes: bool = True
     """It names the request that was sent, not another one."""
+    halved: bool = False
+    """The connection ends in the middle of the body."""
+    lost: bool = False
+    """What comes tells nothing of what was done."""
 
 
 _json_of_errors = TypeAdapter(ErrorBody)
@@ -102,10 +107,34 @@ def on_the_way(answer: Answer, strike: Strike) -> Answer:
     if fault := strike("slow", False):
         answer = replace(answer, delay=1.0 if fault.seconds is None else fault.seconds)
     if strike("commit-then-drop", False):
-        answer = replace(answer, cut=True)
+        answer = replace(answer, cut=True, lost=True)
     if strike("doubled-answer", False):
         answer = replace(answer, doubled=True)
+    if strike("truncated", False):
+        answer = replace(answer, halved=True, lost=True)
+    if fault := strike("web-page", False):
+        answer = replace(page(fault.status or 200), delay=answer.delay, lost=True)
     return answer
+
+
+def page(status: int) -> Answer:
+    """What a proxy says of itself."""
+    told = "Bad gateway" if status >= 500 else "Welcome"
+    return Answer(status, f"<!doctype html><title>{told}</title><h1>{told}</h1>".encode(), HTML)
+
+
+def of_nobody(fault: Fault) -> Answer:
+    """While a whole system is away."""
+    return page(fault.status) if fault.status is not None else Answer(0, b"", cut=True)
+
+
+def of_failing_path(fault: Fault) -> Answer:
+    """What /token or /health answers while it fails."""
+    if fault.status == 429:
+        return error(
+            "too-many-requests", "Too many requests.", retry_after=0.2 if fault.seconds is None else fault.seconds
+        )
+    return error("internal", "Something went wrong inside.") if fault.status == 500 else page(fault.status or 200)
 
 
 _STATUS_WORD = re.compile(rb'"(status|workspace)":"[a-z-]+"')

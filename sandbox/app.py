@@ -19,6 +19,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
 
 from sandbox import answers, wire
 from sandbox.answers import JSON, Answer
@@ -67,17 +68,21 @@ def create_app(
     app.openapi = lambda: described(app)  # type: ignore[method-assign] # FastAPI's own way to add schemas
     app.add_exception_handler(HTTPException, _no_such_thing)
     for system in get_args(wire.System):
-        _serve(app, sandbox, system)
+        door = Door()
+        _serve_access(app, sandbox, system, door)
+        _serve_cabinets(app, sandbox, system, door)
     _serve_people(app, sandbox)
     _serve_testers(app, sandbox)
     return app
 
 
-def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
-    base, door = BASES[system], Door()
+def _serve_access(app: FastAPI, sandbox: Sandbox, system: wire.System, door: Door) -> None:
+    base = BASES[system]
     tags: list[Any] = [base.strip("/")]
 
     async def token(request: Request) -> Response:
+        if struck := sandbox.struck(system, "token"):
+            return await _sent(request, struck, sandbox)
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
         if form.get("grant_type") != ["client_credentials"] or not form.get("client_id"):
             message = "The form needs grant_type=client_credentials and client_id."
@@ -87,18 +92,26 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         body = wire.Token(access_token=access, token_type="Bearer", expires_in=lifetime)
         return Response(_json_of_token.dump_json(body), headers=JSON)
 
-    async def health() -> Response:
+    async def health(request: Request) -> Response:
+        if struck := sandbox.struck(system, "health"):
+            return await _sent(request, struck, sandbox)
         body = wire.Health(status="ok", system=system, contract=wire.VERSION, time=sandbox.time_of(system))
         return Response(_json_of_health.dump_json(body), headers=JSON)
 
     app.add_api_route(f"{base}/token", token, methods=["POST"], tags=tags, openapi_extra=answers_with(wire.Token))
     app.add_api_route(f"{base}/health", health, methods=["GET"], tags=tags, openapi_extra=answers_with(wire.Health))
 
+
+def _serve_cabinets(app: FastAPI, sandbox: Sandbox, system: wire.System, door: Door) -> None:
+    base = BASES[system]
+    tags: list[Any] = [base.strip("/")]
+
     def serve(path: str, method: str, respond: Respond, **documented: Any) -> None:
         async def endpoint(request: Request) -> Response:
             answer = await admitted(request, respond)
             response = await _sent(request, answer, sandbox)
-            if asked := request.headers.get(wire.REQUEST_ID):
+            is_ours = response.headers.get("content-type") == JSON["content-type"]  # no proxy's page
+            if is_ours and (asked := request.headers.get(wire.REQUEST_ID)):
                 response.headers[wire.REQUEST_ID] = asked if answer.echoes else OF_ANOTHER
             return response
 
@@ -106,6 +119,8 @@ def _serve(app: FastAPI, sandbox: Sandbox, system: wire.System) -> None:
         app.add_api_route(f"{base}/cabinets/{{code}}{path}", endpoint, methods=[method], tags=tags, **documented)
 
     async def admitted(request: Request, respond: Respond) -> Answer:
+        if struck := sandbox.struck(system):
+            return struck
         now = sandbox.clock.now()
         if not door.admits(request.headers.get("authorization", ""), now):
             return answers.error("unauthorised", "The token is missing, wrong or expired.")
@@ -234,7 +249,7 @@ async def _sent(request: Request, answer: Answer, sandbox: Sandbox) -> Response:
         await _cut(request)
     if answer.doubled and (double := request.scope.get(DOUBLE)):
         double()
-    return _response(answer)
+    return _Halved(answer) if answer.halved else _response(answer)
 
 
 async def _cut(request: Request) -> None:
@@ -244,6 +259,20 @@ async def _cut(request: Request) -> None:
     cut()
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+class _Halved(Response):
+    """Announces the whole body, and sends half of it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.body, answer.status, headers=answer.headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": CUT in scope})
+        if CUT in scope:
+            scope[CUT]()
 
 
 def _response(answer: Answer) -> Response:

@@ -94,6 +94,17 @@ class Sandbox:
             put = kept.facts["scenario"]
             self._put(read_scenario(put["now"], self._lines), put["at"], kept.facts["spent"])
 
+    # Whole systems
+
+    def struck(self, system: System, path: str = "") -> Answer | None:
+        """What comes instead of an answer, whatever is asked, or whenever this path is."""
+        now = self.clock.now()
+        if fault := self._faults.strikes_system(system, "away", now):
+            return answers.of_nobody(fault)
+        if path and (fault := self._faults.strikes_system(system, f"{path}-fails", now)):
+            return answers.of_failing_path(fault)
+        return None
+
     # The scenario
 
     def put_scenario(self, document: object) -> None:
@@ -199,7 +210,7 @@ class Sandbox:
             broken = answers.failed(strike, after=True)
             if broken:
                 answer = broken[1]
-            if (broken or answer.cut) and write.outcome == "applied":
+            if (broken or answer.lost) and write.outcome == "applied":
                 write.outcome = "dropped"
         self._watch(write)
         self._keep(cabinet, write)

@@ -6,8 +6,10 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import get_args
 
 from sandbox.scenario import Fault, Scenario
+from sandbox.wire import System
 
 
 class Faults:
@@ -24,14 +26,20 @@ class Faults:
             # Drawn by what the fault is, not by where it stands: striking one out leaves the others where they were.
             salt = f"{scenario.seed}/{fault.fault}/{fault.at}/{seen[fault.fault, fault.at]}"
             seen[fault.fault, fault.at] += 1
+            for system in (fault.systems or get_args(System)) if fault.name.sort == "system" else ():
+                self._of_cabinet.setdefault(_place_of(system), []).append((number, fault))
             for code in fault.cabinets if fault.cabinets is not None else _drawn(codes, fault.share or 0, salt):
                 self._of_cabinet[code].append((number, fault))
 
     def of(self, code: str) -> FaultsOfCabinet:
         return FaultsOfCabinet(self, code)
 
+    def strikes_system(self, system: System, name: str, now: float) -> Fault | None:
+        """A fault that hits all that is asked of a system, if it does so now; counted."""
+        return FaultsOfCabinet(self, _place_of(system)).strikes(name, now)
+
     def hitting(self, code: str, now: float) -> Iterator[tuple[int, Fault]]:
-        for number, fault in self._of_cabinet[code]:
+        for number, fault in self._of_cabinet.get(code, ()):
             lapsed = fault.seconds is not None and fault.name.seconds is None and now > self.put_at + fault.seconds
             used_up = fault.times is not None and self.spent[f"{number}/{code}"] >= fault.times
             if not lapsed and not used_up:
@@ -78,6 +86,11 @@ class FaultsOfCabinet:
         if fault.times is not None:
             self._faults.spent[f"{number}/{self._code}"] += 1
         return fault
+
+
+def _place_of(system: System) -> str:
+    """Where a system's own faults are kept, beside the cabinets'. No code begins so."""
+    return f"@{system}"
 
 
 def _drawn(codes: Collection[str], share: float, salt: str) -> list[str]:

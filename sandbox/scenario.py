@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sandbox.wire import System
 
-Sort = Literal["world", "rule", "synchronisation", "answer", "statement"]
+Sort = Literal["world", "rule", "synchronisation", "answer", "statement", "system"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class FaultName:
     """Fields that not every fault takes."""
     seconds: str | None = None
     """What `seconds` means; None: how long the fault lasts, from when the scenario was put."""
+    statuses: tuple[int, ...] = ()
+    """What `status` may be."""
 
 
 def _world(name: str, does: str, *, at: tuple[str, ...], options: frozenset[str] = frozenset()) -> FaultName:
@@ -44,6 +46,10 @@ def _answer(name: str, does: str, *options: str, seconds: str | None = None) -> 
 
 def _statement(name: str, does: str, *options: str, seconds: str | None = None) -> FaultName:
     return FaultName(name, "statement", does, (), frozenset({"system", *options}), seconds)
+
+
+def _system(name: str, does: str, *statuses: int, seconds: str | None = None) -> FaultName:
+    return FaultName(name, "system", does, (), frozenset({"systems", "status"}), seconds, statuses)
 
 
 FAULTS = {
@@ -125,6 +131,25 @@ FAULTS = {
         _answer("doubled-answer", "done; the answer is sent twice"),
         _answer("swapped-answer", "done; the answer is one about another cabinet", "echoed"),
         _answer("in-flight", "done some time later, and not found before", "answer", seconds="until then, default 1"),
+        # What stands between us and an agent, and an agent that is not there.
+        FaultName(
+            "web-page",
+            "answer",
+            "done, but a proxy's page comes instead of the answer, with `status: 200` (default) or 502",
+            options=frozenset({"on", "status"}),
+            statuses=(200, 502),
+        ),
+        _answer("truncated", "done, but half of the answer's body comes, and then the connection ends"),
+        _system("away", "nothing is answered, whatever is asked; with `status: 503` a proxy's page is", 503),
+        *(
+            _system(
+                f"{path}-fails",
+                f"/{path} answers a page (`status: 200`, default, or 502), an error (500), or 429 with Retry-After",
+                *(200, 429, 500, 502),
+                seconds="Retry-After, default 0.2",
+            )
+            for path in ("token", "health")
+        ),
     )
 }
 
@@ -230,6 +255,10 @@ class Fault(Part):
     """Passed on as it is, though it be no instant."""
     echoed: bool | None = None
     answer: Literal["silence", "unavailable"] | None = None
+    status: int | None = None
+    """With which an answer that is none comes."""
+    systems: tuple[System, ...] | None = None
+    """Whom a fault of whole systems hits; None: all three."""
 
     @property
     def name(self) -> FaultName:
@@ -309,14 +338,25 @@ def _problems(fault: Fault, codes: Collection[str]) -> Iterator[str]:
     if fault.fault not in FAULTS:
         yield f"{fault.fault!r} is no fault{did_you_mean(fault.fault, FAULTS)}"
         return
-    if (fault.cabinets is None) == (fault.share is None):
-        yield f"{fault.fault} needs either `cabinets` or `share` (share: 1 is all of them)"
-    for code in fault.cabinets or ():
-        if code not in codes:
-            yield f"there is no cabinet {code!r}{did_you_mean(code, codes)}"
-    for option in ("on", "then", "after", "rule", "dossiers", "system", "field", "to", "echoed", "answer"):
+    yield from _problems_of_whom(fault, codes)
+    for option in (
+        "on",
+        "then",
+        "after",
+        "rule",
+        "dossiers",
+        "status",
+        "systems",
+        "system",
+        "field",
+        "to",
+        "echoed",
+        "answer",
+    ):
         if getattr(fault, option) is not None and option not in fault.name.options:
             yield f"`{option}` says nothing for {fault.fault}"
+    if fault.status is not None and fault.name.statuses and fault.status not in fault.name.statuses:
+        yield f"{fault.fault} has status {' or '.join(map(str, fault.name.statuses))}, not {fault.status}"
     yield from _problems_of_place(fault)
     if fault.rule is not None and fault.rule not in ANOMALIES:
         yield f"{fault.rule!r} is no rule that can be broken{did_you_mean(fault.rule, ANOMALIES)}"
@@ -357,6 +397,17 @@ def _problems_of_statement(fault: Fault) -> Iterator[str]:
     known |= {"facts.taken_at", "lists.taken_at"}
     if fault.field not in known:
         yield f"{fault.field!r} is no instant of {fault.system or 'any system'}{did_you_mean(fault.field, sorted(known))}"
+
+
+def _problems_of_whom(fault: Fault, codes: Collection[str]) -> Iterator[str]:
+    if fault.name.sort == "system":
+        if fault.cabinets is not None or fault.share is not None:
+            yield f"{fault.fault} hits whole systems: it takes `systems`, not `cabinets` or `share`"
+    elif (fault.cabinets is None) == (fault.share is None):
+        yield f"{fault.fault} needs either `cabinets` or `share` (share: 1 is all of them)"
+    for code in fault.cabinets or ():
+        if code not in codes:
+            yield f"there is no cabinet {code!r}{did_you_mean(code, codes)}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -119,12 +119,10 @@ async def _migrated(job: Job) -> Job:
 async def _carried_out(job: Job, step: Step) -> Entry:
     """One attempt. Raises TryAgain where another is worth it, once the pause before it is over."""
     assert job.cabinet_run is not None
-    run = job.run
     entry = await job.cabinet_run.carry_out(step)
-    if run.stop.is_set() or not run.pace.retry.worth_another(entry):
-        return entry
-    await run.pause(run.pace.retry.pause(entry, run.chance))
-    raise TryAgain(entry.reason)
+    if await job.cabinet_run.may_try_again(step, entry):
+        raise TryAgain(entry.reason)
+    return entry
 
 
 async def _state_of(started: Task[..., Any], *names: str) -> PrefectState[Any]:

@@ -21,6 +21,7 @@ from bascule.connectors.http import HttpRemote
 from bascule.connectors.openapi import served_as
 from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, sitting_of
 from bascule.engine import Conducted, Pace, RetryPolicy, Run, conduct
+from bascule.engine.outages import Outages
 from bascule.ledger import Entry, EntryKind, Ledger, first_broken, this_process
 from bascule.model import Assignment, Cabinet, Invitation, Kind, System
 from bascule.procedure import PROCEDURE
@@ -125,6 +126,7 @@ class Stage:
             "clock": self.time.now,
             "sleep": self.time.sleep,
             "chance": random.Random(7),
+            "outages": Outages(self.remotes),
         }
         return Run(**brought | changes)
 
@@ -195,7 +197,15 @@ async def stage(
         transport = httpx.ASGITransport(app)
         remotes = {
             system: await open_ones.enter_async_context(
-                HttpRemote(system, f"http://sandbox/{served_as(system)}", client_id="bascule", transport=transport)
+                HttpRemote(
+                    system,
+                    f"http://sandbox/{served_as(system)}",
+                    client_id="bascule",
+                    transport=transport,
+                    now=clock.now,
+                    clock=clock.seconds,
+                    sleep=clock.sleep,
+                )
             )
             for system in System
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,8 +11,12 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import Field
 
+from bascule.errors import RemoteError
 from bascule.facts import GeFacts, GeLists, MySageFacts, Progress, S4aFacts, S4aLists, Strict, View
 from bascule.model import Cabinet, System
+
+users_wait: ContextVar[bool] = ContextVar("users_wait", default=False)
+"""Users are kept out until what is asked here is answered: no pause that another call was told holds it back."""
 
 Observation = MySageFacts | GeFacts | GeLists | S4aFacts | S4aLists
 
@@ -119,3 +124,18 @@ class Health:
     ok: bool
     says: str
     clock: datetime | None = None
+    error: RemoteError | None = None
+    """What the question ended with, where no answer came of it. Its class says whether asking again may help."""
+
+
+class Agent(Protocol):
+    """What answers for all cabinets of one system, as far as it can be away or ask for patience as a whole."""
+
+    @property
+    def is_away(self) -> bool:
+        """Nothing that was asked of any cabinet was answered since something was last left without an answer."""
+
+    def pause(self) -> float:
+        """Seconds for which it asks that ordinary work stays away."""
+
+    async def health(self) -> Health: ...

@@ -7,7 +7,9 @@ The contract is ours. Sage publishes no interface for this migration, and nothin
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, ConfigDict
 
 from bascule.connectors import Operation, OperationStatus
 from bascule.facts import Instant, Strict, View
@@ -373,14 +375,25 @@ class Operations(Strict):
     """Oldest first."""
 
 
+def _bearer(word: object) -> object:
+    return "Bearer" if isinstance(word, str) and word.lower() == "bearer" else word
+
+
+TokenType = Annotated[Literal["Bearer"], BeforeValidator(_bearer)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Strict):
+    """As RFC 6749 has it. Fields that are not listed here are ignored, in this answer only."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+
     access_token: str = field(repr=False)
     """Printable ASCII without blanks."""
-    token_type: Literal["Bearer"]
-    """How it is sent."""
-    expires_in: int
-    """Seconds."""
+    token_type: TokenType
+    """How it is sent; in any case: `bearer` too."""
+    expires_in: float | None = None
+    """Seconds. Null or left out: it is used for 300 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bascule.connectors.contract import ERRORS, VERBS, VERSION, Verb
 from bascule.model import ErrorClass, Kind, System
 
-SYSTEMS = {System.MY_SAGE: "My Sage", System.GE: "GE", System.S4A: "S4A"}
+SYSTEMS = {system: system.display_name for system in System}
 
 ON_REPETITION = {
     Kind.REPEATABLE: "Doing it twice is doing it once: where the effect holds already, change nothing and answer `succeeded`.",
@@ -86,8 +86,14 @@ their cabinet. What names another request or cabinet, or none, says nothing: Bas
 takes a write that met it for *in doubt*. Nothing may follow an answer on its connection but the answer to the next request.
 
 **Tokens.** `POST /token` with `grant_type=client_credentials`, `client_id` and, where agreed, `client_secret`, as a form.
-The answer names a bearer token and its life in seconds. Bascule fetches one for all its calls, a new one shortly before the
-end or after one `unauthorised`; a second `unauthorised` in a row stops the step. `GET /health` needs no token.
+The answer is RFC 6749's: a bearer token (`token_type` in any case) of visible ASCII, and best its life in seconds (left out:
+300); what else it holds is ignored. Bascule fetches one for all its calls, a new one shortly before the end or after an
+`unauthorised`; a token that was fetched since and is refused too stops the step. `GET /health` needs no token.
+
+**Patience.** A `Retry-After` holds back Bascule's ordinary work at the whole system, for an hour at most. What users or a running
+operation wait for (`reopen`, what is read of a cabinet whose users are kept out, operations, find by key) is held back by what is
+said of that very request only. No lock-out begins while a pause would outlast what users can be kept waiting for. A read that is
+answered by a web page, by part of a body or by nothing is asked once more, and then retried like any failure that may pass.
 
 **Reads** change nothing. `GET /cabinets/{{code}}` is cheap and asked often; `GET /cabinets/{{code}}/lists` is one consistent
 snapshot. Both hold what was true together, at `taken_at`. Send lists compressed where gzip is accepted, once and not twice.

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -43,9 +43,10 @@ from bascule.errors import (
 )
 from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
 from bascule.ledger import ORDER_KINDS, Entry, EntryKind, orders_of
-from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
+from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State, System
 from bascule.procedure import (
     KEPT,
+    LOCK_OUT,
     OUR_NAME,
     OUTCOME_WHEN_FALSE,
     PROCEDURE,
@@ -88,6 +89,12 @@ class Doubt:
     remedy: str
 
 
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+SECTION_SYSTEMS = (System.GE, System.S4A)
+"""What a guarded section asks of: while one of them keeps it waiting, users would be kept out for nothing."""
+
+
 class CabinetRun:
     """One cabinet, taken up by one run, under one lease. Every entry it writes carries the lease's fencing number."""
 
@@ -112,11 +119,72 @@ class CabinetRun:
         self._attempts: Counter[str] = Counter()
         self._asked: dict[str, Operation] = {}
         """What the remote says of the people it asked, by the intents' keys."""
-        self._observations = Observations(cabinet, run.remote)
+        self._observations = Observations(cabinet, run.remote, self.owes_reopen)
+        self._held: dict[str, System] = {}
+        """Which system each step waits for, where that was told."""
 
     async def carry_out(self, step: Step) -> Entry:
-        """One attempt at one step. The entry says how it ended: a proof, or a verdict with its reason."""
+        """One attempt at one step. The entry says how it ended: a proof, or a verdict with its reason.
+
+        The last attempt does not end while the agent answers nobody: it waits where it is until the agent is back.
+        """
         self._attempts[step.name] += 1
+        entry = await self._carried_out(step)
+        is_away = True
+        while is_away and (system := self._left_unanswered_by(step, entry)) is not None:
+            # One that says that it is well has come back, or fails at this cabinet only: one more attempt tells.
+            is_away = not await self.run.outages.is_back(system, self.run.clock(), every=1.0)
+            if is_away and not await self._is_back_in_time(step, system, entry.reason):
+                break
+            entry = await self._carried_out(step)
+        await self._say_free(step)
+        self.last[step.name] = entry
+        log.info(
+            "%s / %s: %s%s", self.cabinet.code, step.name, entry.state, f" ({entry.reason})" if entry.reason else ""
+        )
+        return entry
+
+    async def was_put_off(self, *, before: bool) -> bool:
+        """The guarded section was given up, with users back, only because a system kept it waiting.
+
+        `before`: as it was already once; then the system must still be away: nobody is locked out again and again.
+        """
+        ended = [entry for name in (LOCK_OUT, SYNCHRONISE) if (entry := self.last.get(name)) is not None]
+        last = ended[-1] if ended else None
+        if last is None or last.state is not State.FAILED or self.owes_reopen() or self._goes_no_further():
+            return False
+        if last.error_class is ErrorClass.THROTTLED:
+            return (last.evidence.get("retry_after") or 0.0) > self.run.pace.longest_pause
+        away = self.run.outages.away(SECTION_SYSTEMS) if last.error_class is ErrorClass.TRANSIENT else None
+        if away is None:
+            return False
+        return not before or not await self.run.outages.is_back(away, self.run.clock(), every=1.0)
+
+    async def may_try_again(self, step: Step, entry: Entry) -> bool:
+        """Whether another attempt is worth it, once the pause before it is over.
+
+        Under a lock-out no long pause is waited out: users are let in first.
+        """
+        run = self.run
+        if run.stop.is_set() or not run.pace.retry.worth_another(entry):
+            return False
+        pause = run.pace.retry.pause(entry, run.chance)
+        if pause <= run.pace.longest_pause:
+            await run.pause(pause)
+            return True
+        if step.name in (LOCK_OUT, SYNCHRONISE) and self.owes_reopen():
+            return False
+        asks = run.outages.paused(step.systems)
+        await self._wait(step, asks[0] if asks else step.systems[0], pause, entry.reason)
+        await self._say_free(step)
+        return not self._goes_no_further()
+
+    async def _carried_out(self, step: Step) -> Entry:
+        if step.name == LOCK_OUT and not self.owes_reopen() and (asks := self._pause_too_long()) is not None:
+            why = self._in_words(*asks)
+            return self._verdict(
+                step, State.WAITING, why, error_class=ErrorClass.HUMAN, remedy="run again from then on"
+            )
         try:
             entry = await self._attempt(step)
         except LeaseLost:
@@ -136,10 +204,6 @@ class CabinetRun:
                 error_class=ErrorClass.BUG,
                 outcome=Outcome.FAILED,
             )
-        self.last[step.name] = entry
-        log.info(
-            "%s / %s: %s%s", self.cabinet.code, step.name, entry.state, f" ({entry.reason})" if entry.reason else ""
-        )
         return entry
 
     def owes_reopen(self) -> bool:
@@ -387,6 +451,95 @@ class CabinetRun:
             await self.run.pause(min(self.run.pace.poll, patience))
             self._observations.forget(view for view in step.reads if isinstance(view, View))
 
+    # Systems that are away, or ask for patience
+
+    def _left_unanswered_by(self, step: Step, entry: Entry) -> System | None:
+        """The system that answered nobody of late, where the last attempt failed at that."""
+        if entry.error_class is not ErrorClass.TRANSIENT or self.run.pace.retry.worth_another(entry):
+            return None
+        # Users who are kept out wait for nobody but for GE, which alone can let them in.
+        systems = [system for system in step.systems if system is System.GE or not self.owes_reopen()]
+        return None if self._goes_no_further() else self.run.outages.away(systems)
+
+    async def _is_back_in_time(self, step: Step, system: System, why: str) -> bool:
+        run = self.run
+        since = run.outages.since(system, run.clock())
+        until = self._in_time(since + timedelta(seconds=run.pace.agent_away))
+        while run.clock() < until and not self._goes_no_further():
+            await self._say_held(step, system, since, until, why)
+            await run.pause(min(run.pace.poll, (until - run.clock()).total_seconds()))
+            if await run.outages.is_back(system, run.clock(), run.pace.poll):
+                return True
+        return False
+
+    async def wait_for_section(self, step: Step) -> None:
+        """Before users are locked out: waits while a pause, or an agent that is away, would keep them out for nothing."""
+        await self._wait_for_section(step)
+        await self._say_free(step)
+
+    async def _wait_for_section(self, step: Step) -> None:
+        run = self.run
+        while not self._goes_no_further() and self._in_time(NEVER) > run.clock():
+            if (asks := self._pause_too_long()) is not None:
+                await self._wait(step, *asks, self._in_words(*asks))
+                continue
+            away = run.outages.away(SECTION_SYSTEMS)
+            if away is not None and not await run.outages.is_back(away, run.clock(), run.pace.poll):
+                await self._is_back_in_time(step, away, f"{away.display_name} does not answer")
+            return
+
+    def _pause_too_long(self) -> tuple[System, float] | None:
+        """Who asks for more patience than users can be kept waiting for, and how much."""
+        asks = self.run.outages.paused(SECTION_SYSTEMS)
+        return asks if asks is not None and asks[1] > self.run.pace.longest_pause else None
+
+    def _in_words(self, system: System, seconds: float) -> str:
+        until = self.run.clock() + timedelta(seconds=seconds)
+        return f"{system.display_name} asks for patience until {until:%Y-%m-%d %H:%M} UTC; nobody is locked out while it does"
+
+    async def _wait(self, step: Step, system: System, seconds: float, why: str) -> None:
+        """Told, and no longer than this cabinet may still be worked on."""
+        now = self.run.clock()
+        until = self._in_time(now + timedelta(seconds=seconds))
+        while (left := (until - self.run.clock()).total_seconds()) > 0 and not self._goes_no_further():
+            await self._say_held(step, system, now, until, why)
+            await self.run.pause(min(left, max(self.run.pace.poll, 1.0)))
+
+    def _in_time(self, until: datetime) -> datetime:
+        """Not past the last safe start, for a cabinet whose lock-out is still to come."""
+        last = self.run.last_safe_start(self.cabinet)
+        is_synchronised = any(entry.step == SYNCHRONISE and entry.kind is EntryKind.PROOF for entry in self.history)
+        return until if last is None or is_synchronised or self.owes_reopen() else min(until, last)
+
+    def _goes_no_further(self) -> bool:
+        """This cabinet ends where it is, unless users wait to be let in."""
+        return self.run.stop.is_set() or (self.cabinet.code in self.run.finishing and not self.owes_reopen())
+
+    async def _say_held(self, step: Step, system: System, since: datetime, until: datetime, why: str) -> None:
+        if self._held.get(step.name) is system:
+            return
+        self._held[step.name] = system
+        log.warning(
+            "%s / %s: waits for %s until %s (%s)",
+            self.cabinet.code,
+            step.name,
+            system.display_name,
+            until,
+            why.rstrip("."),
+        )
+        held = {"by": system.value, "since": since.isoformat(), "until": until.isoformat()}
+        await self._record(self._entry(step, EntryKind.HELD, reason=why, evidence={"held": held}))
+        if self.run.outages.away([system]) is not None:
+            await self.run.say_away(system, since)
+
+    async def _say_free(self, step: Step) -> None:
+        system = self._held.pop(step.name, None)
+        if system is None:
+            return
+        await self._record(self._entry(step, EntryKind.HELD, reason=f"{system.display_name} is waited for no longer"))
+        if self.run.outages.is_over(system):
+            await self.run.say_back(system)
+
     # People
 
     def is_in_a_persons_hands(self, steps: Iterable[Step]) -> bool:
@@ -515,10 +668,11 @@ class CabinetRun:
                 read = await self._observations.read((kept.view,))
             except RemoteError as error:
                 may_come = error.error_class is not ErrorClass.HUMAN
-                if not may_come or self.run.clock() >= until or self.run.stop.is_set():
+                again_at = self.run.clock() + timedelta(seconds=error.retry_after or self.run.pace.poll)
+                if not may_come or again_at >= until or self.run.stop.is_set():
                     log.warning("%s: %s could not be kept (%s)", self.cabinet.code, kept.value, error)
                     return {}
-                await self.run.pause(error.retry_after or self.run.pace.poll)
+                await self.run.pause((again_at - self.run.clock()).total_seconds())
             else:
                 return {kept.value: self._keep(kept, read[kept.view])}
 

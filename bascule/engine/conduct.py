@@ -15,6 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bascule.engine.decisions import PROOF_KINDS, Standing, proven, standing_in
+from bascule.engine.overdue import in_words, raise_alarms
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate
 from bascule.errors import CabinetTaken, LeaseLost
@@ -128,6 +129,8 @@ class _Conductor:
         self._said: tuple[Stop | None, int] = (None, 0)
         """What was last told: what stops the wave, and up to which command."""
         self._since = run.clock() - CLOCKS_DIFFER
+        self._alarms: set[asyncio.Task[None]] = set()
+        """People being told that users should be back."""
         self._looked_at: float | None = None
         self._alone_since: float | None = None
 
@@ -140,6 +143,7 @@ class _Conductor:
                 task.cancel()
             await asyncio.gather(*self._at_work, return_exceptions=True)
             raise
+        await asyncio.gather(*self._alarms)
         await self._run.ledger.settle()
         self._conducted.stopped = self._run.stop.is_set()
         self._conducted.taken = {
@@ -169,7 +173,8 @@ class _Conductor:
         if isinstance(decision.stops, Told) and decision.stops.command.word is Word.STOP:
             self._run.stop.set()
         if not self._run.stop.is_set():
-            free = self._share - len(self._at_work)
+            holds = self._at_work and self._run.waits_for_an_agent()
+            free = 0 if holds else self._share - len(self._at_work)
             for code in decision.start[: max(0, free)]:
                 self._start(code)
         if self._at_work:
@@ -263,6 +268,23 @@ class _Conductor:
         if self._elsewhere:
             at_work = await asyncio.to_thread(ledger.at_work, now)
             self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}
+        await self._raise_alarms()
+
+    async def _raise_alarms(self) -> None:
+        """Once a lock-out: its deadline has passed, and the run that looks after it goes on. People are told beside that."""
+        late, new = await raise_alarms(self._run, dict.fromkeys(self._at_work.values(), self._run.wave))
+        for out in late:
+            if out in new:
+                log.error("%s: %s", out.cabinet, in_words(out))
+        if new:
+            self._alarms.add(asyncio.create_task(self._sound()))
+
+    async def _sound(self) -> None:
+        try:
+            await self._run.alarm()
+        except Exception:
+            # Whoever looks next tells them: the wave does not end for it.
+            log.exception("wave %s: nobody could be told of users who should be back", self._run.wave)
 
     def _take_note(self, entry: Entry) -> None:
         if entry.kind is EntryKind.COMMAND:

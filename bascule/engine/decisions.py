@@ -371,12 +371,18 @@ class RetryPolicy:
     jitter: float = 0.5
 
     def worth_another(self, verdict: Entry) -> bool:
-        return verdict.error_class in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED) and verdict.attempt < self.attempts
+        return self.may_mend(verdict.error_class, verdict.attempt)
+
+    def may_mend(self, error_class: ErrorClass | None, attempt: int) -> bool:
+        """Whether time may mend what this attempt, counted from 1, ended with."""
+        return error_class in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED) and attempt < self.attempts
 
     def pause(self, verdict: Entry, chance: random.Random) -> float:
+        return self.pause_after(verdict.attempt, verdict.evidence.get("retry_after"), chance)
+
+    def pause_after(self, attempt: int, asked: float | None, chance: random.Random) -> float:
         """Seconds. What the remote asked for, if it asked; else exponential, with jitter so that cabinets do not return together."""
-        asked = verdict.evidence.get("retry_after")
-        planned = min(self.longest, self.first * self.factor ** (verdict.attempt - 1))
+        planned = min(self.longest, self.first * self.factor ** (attempt - 1))
         return max(float(asked or 0.0), planned * (1 - self.jitter + 2 * self.jitter * chance.random()))
 
 

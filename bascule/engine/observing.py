@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from bascule.connectors import Observation, Remote
+from bascule.connectors import Observation, Remote, users_wait
 from bascule.connectors.contract import verb_named
 from bascule.facts import View
 from bascule.model import Cabinet, System
 
 
 class Observations:
-    def __init__(self, cabinet: Cabinet, remote: Callable[[Cabinet, System], Remote]) -> None:
+    def __init__(
+        self,
+        cabinet: Cabinet,
+        remote: Callable[[Cabinet, System], Remote],
+        are_users_waiting: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._cabinet = cabinet
         self._remote = remote
+        self._are_users_waiting = are_users_waiting
         self._reads: dict[View, asyncio.Future[Observation]] = {}
 
     async def read(self, views: Iterable[View], anew: Iterable[View] = ()) -> dict[View, Observation]:
@@ -45,6 +51,8 @@ class Observations:
     def _reading(self, view: View) -> asyncio.Future[Observation]:
         read = self._reads.get(view)
         if read is None or (read.done() and (read.cancelled() or read.exception() is not None)):
+            before = users_wait.set(self._are_users_waiting())
             read = asyncio.ensure_future(self._remote(self._cabinet, view.system).observe(self._cabinet, view))
+            users_wait.reset(before)
             self._reads[view] = read
         return read

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bascule.checks.findings import Level
 from bascule.engine.cabinet import CabinetRun
 from bascule.engine.decisions import owes_reopen
+from bascule.engine.overdue import in_words, raise_alarms
 from bascule.engine.run import Run
 from bascule.engine.walk import RUNS, NotOurs, pay_back, perform_on_record
 from bascule.errors import BasculeError, CabinetTaken, LeaseLost, LedgerError, RemoteError
 from bascule.inventory.stored import from_plain
-from bascule.ledger import Entry, EntryKind, Ledger, LockOut
+from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import Cabinet, State
 from bascule.procedure import REOPEN, Act, Condition, Step, step_named
 
@@ -23,9 +23,6 @@ log = logging.getLogger("bascule.engine")
 
 AT_ONCE = 20
 """Cabinets looked at together."""
-
-DEADLINE_MISSED = "LCK-01"
-"""The rule under which it is noted that users should have been back."""
 
 
 class NothingOwed(BasculeError):
@@ -109,7 +106,7 @@ async def reap(run: Run, owed: Iterable[Owed]) -> Reaped:
     for defect in ended:
         if isinstance(defect, BaseException):
             raise defect
-    await _raise_alarms(run, owed, reaped)
+    await _tell_overdue(run, owed, reaped)
     return reaped
 
 
@@ -146,43 +143,18 @@ async def _insist(cabinet_run: CabinetRun, step: Step) -> Entry:
     run = cabinet_run.run
     while True:
         entry = await cabinet_run.carry_out(step)
-        if not run.pace.retry.worth_another(entry):
+        pause = run.pace.retry.pause(entry, run.chance)
+        if not run.pace.retry.worth_another(entry) or pause > run.pace.longest_pause:
+            # Who looks next asks again: a look waits for nobody.
             return entry
-        await run.sleep(run.pace.retry.pause(entry, run.chance))
+        await run.sleep(pause)
 
 
-async def _raise_alarms(run: Run, owed: Iterable[Owed], reaped: Reaped) -> None:
-    """An alarm at every look, and one line of the ledger, for users who should be back. Never a reopen."""
-    now = run.clock()
-    waves = {one.code: one.wave for one in owed}
-    late = [out for out in run.ledger.lock_outs(now) if out.cabinet in waves and now >= out.deadline]
-    noted = run.ledger.histories([out.cabinet for out in late], [EntryKind.FINDING])
+async def _tell_overdue(run: Run, owed: Iterable[Owed], reaped: Reaped) -> None:
+    late, _ = await raise_alarms(run, {one.code: one.wave for one in owed})
     for out in late:
-        told = f"users should have been back by {out.deadline:%Y-%m-%d %H:%M} UTC: they are locked out since {out.since:%Y-%m-%d %H:%M}"
-        log.error("%s: %s", out.cabinet, told)
+        log.error("%s: %s", out.cabinet, in_words(out))
         reaped.overdue.append(out.cabinet)
-        if not any(_tells_of(entry, out) for entry in noted[out.cabinet]):
-            alarm = Entry(
-                cabinet=out.cabinet,
-                kind=EntryKind.FINDING,
-                at=now,
-                who=run.who,
-                wave=waves[out.cabinet],
-                run=run.id,
-                step=REOPEN,
-                reason=told,
-                evidence={
-                    "rule": DEADLINE_MISSED,
-                    "level": Level.NOTE.value,
-                    "about": [out.cabinet],
-                    "remedy": f"see whether the synchronisation still runs; if it does not: bascule unlock {out.cabinet} --because TEXT --by NAME",
-                },
-            )
-            await run.ledger.record(alarm)
-
-
-def _tells_of(entry: Entry, out: LockOut) -> bool:
-    return entry.evidence.get("rule") == DEADLINE_MISSED and entry.at >= out.since
 
 
 def _rows(ledger: Ledger, version: str | None) -> dict[str, Cabinet]:

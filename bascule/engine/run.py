@@ -7,14 +7,16 @@ import contextlib
 import logging
 import random
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bascule.checks.sameness import Tolerated
 from bascule.connectors import Operation, Remote
 from bascule.engine.decisions import RetryPolicy
-from bascule.ledger import HEARTBEAT_SECONDS, Ledger, Owner
+from bascule.engine.outages import Outages
+from bascule.ledger import HEARTBEAT_SECONDS, Entry, EntryKind, Ledger, Owner
 from bascule.model import Cabinet, System
 
 log = logging.getLogger("bascule.engine")
@@ -37,10 +39,21 @@ class Pace:
     """Bounds each step's own patience."""
     target_within: float = 180.0
     """How long the users may stay locked out while the target's lists cannot be read after the synchronisation."""
+    agent_away: float = 1800.0
+    """How long the cabinets of a run wait for an agent that answers nobody, before they end as it left them."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    @property
+    def longest_pause(self) -> float:
+        """What users who are kept out can be kept waiting for besides. A longer pause is told, and not waited for under a lock-out."""
+        return min(self.act_timeout, self.target_within)
 
 
 async def never_too_early(_cabinet: Cabinet, _step: str) -> str | None:
+    return None
+
+
+async def nobody_to_tell() -> None:
     return None
 
 
@@ -73,11 +86,50 @@ class Run:
     """Why this step, by its name, may not act on this cabinet yet, though all it requires holds; None where it may."""
     closes: Callable[[Cabinet], datetime | None] = lambda cabinet: None
     """When the hours end in which this cabinet's users may be kept out; None: nothing ends them."""
+    last_safe_start: Callable[[Cabinet], datetime | None] = lambda cabinet: None
+    """The last instant at which a lock-out can begin and still end within these hours; None: nothing ends them."""
+    outages: Outages = field(default_factory=Outages)
+    alarm: Callable[[], Awaitable[object]] = nobody_to_tell
+    """Tells people of an alarm that was just recorded."""
     share_among: Callable[[int], None] = lambda runs: None
     """Told at each heartbeat how many runs are at work, on whatever wave: they share what the systems may be asked."""
     heads: dict[str, int] = field(default_factory=dict)
     """Where each cabinet's chain ended when this run began: what came later was written meanwhile."""
     progress: Callable[[Cabinet, str, Operation], None] = lambda cabinet, step, operation: None
+
+    async def say_away(self, system: System, since: datetime) -> None:
+        """Once for an outage, in the log and in the wave's chain: the run waits for this agent."""
+        if system in self.outages.waited_for:
+            return
+        self.outages.waited_for[system] = since
+        await self._say(
+            f"{system.display_name} answers nobody since {since:%Y-%m-%d %H:%M} UTC: the run waits for it, and begins no cabinet",
+            {"waits_for": system.value, "since": since.isoformat()},
+        )
+
+    def waits_for_an_agent(self) -> bool:
+        """Some agent is away, and the time for which it is waited for is not over."""
+        longest = timedelta(seconds=self.pace.agent_away)
+        return any(self.clock() < since + longest for since in self.outages.waited_for.values())
+
+    async def say_back(self, system: System) -> None:
+        if self.outages.waited_for.pop(system, None) is not None:
+            await self._say(f"{system.display_name} answers again: the run goes on", {"waits_for": None})
+
+    async def _say(self, told: str, evidence: Mapping[str, Any]) -> None:
+        log.warning("wave %s: %s", self.wave, told)
+        await self.ledger.record(
+            Entry(
+                cabinet=f"@{self.wave}",
+                kind=EntryKind.NOTE,
+                at=self.clock(),
+                who=self.who,
+                wave=self.wave,
+                run=self.id,
+                reason=told,
+                evidence=evidence,
+            )
+        )
 
     async def pause(self, seconds: float) -> None:
         """Sleeps, but not past the word to stop."""

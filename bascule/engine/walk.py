@@ -34,12 +34,10 @@ Perform = Callable[[CabinetRun, Step], Coroutine[Any, Any, Entry]]
 
 async def perform(cabinet_run: CabinetRun, step: Step) -> Entry:
     """Attempts a step until it is done, or another attempt is not worth it."""
-    run = cabinet_run.run
     while True:
         entry = await cabinet_run.carry_out(step)
-        if run.stop.is_set() or not run.pace.retry.worth_another(entry):
+        if not await cabinet_run.may_try_again(step, entry):
             return entry
-        await run.pause(run.pace.retry.pause(entry, run.chance))
 
 
 async def migrate(
@@ -157,15 +155,29 @@ async def walk(cabinet_run: CabinetRun, perform: Perform = perform) -> Standing:
         await let_users_in(cabinet_run, perform, done)
         if cabinet_run.is_in_a_persons_hands([step_named(REOPEN)]):
             tried.add(LOCK_OUT)
+
+    async def come_back_to_the_section() -> None:
+        """What kept a section waiting for so long that users were let in meanwhile: it is begun anew once that is over."""
+        for number in range(run.pace.retry.attempts - 1):
+            if not await cabinet_run.was_put_off(before=number > 0):
+                return
+            for name in (LOCK_OUT, SYNCHRONISE, REOPEN):
+                done.discard(name)
+                tried.discard(name)
+                cabinet_run.last.pop(name, None)
+            await go_on()
+            await let_users_in(cabinet_run, perform, done)
+
     try:
         await go_on()
+        await let_users_in(cabinet_run, perform, done)
+        await come_back_to_the_section()
     except BaseException:
         for task in trying:
             task.cancel()
         await asyncio.gather(*trying, return_exceptions=True)
         await asyncio.shield(let_users_in(cabinet_run, perform, done))
         raise
-    await let_users_in(cabinet_run, perform, done)
     # A reopen that failed at its turn and was paid now: what stands on it can be done after all.
     await go_on()
     open_steps = [step.name for step in cabinet_run.procedure if step.name not in done]
@@ -236,6 +248,8 @@ async def perform_on_record(cabinet_run: CabinetRun, perform: Perform, step: Ste
     if step.name == LOCK_OUT and not cabinet_run.run.remote(cabinet_run.cabinet, System.GE).asks(
         cabinet_run.cabinet, LOCK_OUT
     ):
+        if not cabinet_run.owes_reopen():
+            await cabinet_run.wait_for_section(step)
         await _hold_lock_out(cabinet_run)
     try:
         entry = await perform(cabinet_run, step)

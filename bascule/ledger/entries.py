@@ -65,6 +65,8 @@ class EntryKind(StrEnum):
     """What a person told a running wave: its word is in the evidence."""
     REFUSED = "refused"
     """Somebody tried what they may not do."""
+    HELD = "held"
+    """The cabinet waits where it is for a system that is away or asks for patience; or, without `held` in the evidence, no longer."""
     RECONCILED = "reconciled"
     """Both sides were compared as they were then, after the migration. Says nothing of the cabinet's outcome."""
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from bascule.errors import STILL_RUNNING, BasculeError
 from bascule.ledger import ORDER_KINDS, Desk, Entry, EntryKind, Ledger, going_on, orders_of
-from bascule.model import ARRIVED, Lifecycle, Outcome, grade
+from bascule.model import ARRIVED, Lifecycle, Outcome, System, grade
 from bascule.procedure import LOCK_OUT, REOPEN, steps_written_by
 from bascule.reports.halted import why_it_halts
 from bascule.waves.choosing import DONE, did_you_mean
@@ -80,10 +80,14 @@ class CabinetStatus:
     """Since when its users are, or may be, kept out."""
     last_not_done: LastNotDone | None = None
     """The last answer *not-done* or *cannot* to what it is still asked for."""
+    held_by: str | None = None
+    """For a cabinet at work: the system that it waits for, which is away or asks for patience."""
+    held_until: datetime | None = None
+    """Until when it waits at the latest."""
 
     def as_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        instants = ("started_at", "ended_at", "since", "locked_out_since")
+        instants = ("started_at", "ended_at", "since", "locked_out_since", "held_until")
         told = self.last_not_done
         return (
             plain
@@ -116,6 +120,8 @@ class Seen:
     """By code: a second synchronisation that one person ordered, and that another has to approve."""
     not_done: Mapping[str, LastNotDone] = field(default_factory=dict)
     """By code, where the last answer to what is asked for was *not-done* or *cannot*."""
+    waits: Mapping[str, Entry] = field(default_factory=dict)
+    """By code, of those at work: the entry that tells what system they wait for."""
     chain: Sequence[Entry] = ()
     """The wave's own entries, of CHAIN_KINDS at least."""
     at_work_on_wave: Collection[str] = ()
@@ -179,7 +185,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     open_ones = Desk(ledger, lambda: now).open_ones() if some_need_somebody else ()
     orders = {order.cabinet: order for order in open_ones if not order.is_decision}
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
-    under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
+    under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT, EntryKind.HELD])
     unsettled = any(entry.kind is not EntryKind.PLANNED and is_unsettled(entry) for entry in last.values())
     chain = ledger.histories([f"@{wave}"], CHAIN_KINDS)[f"@{wave}"]
     has_more_to_begin = any(entry.kind is EntryKind.PLANNED for entry in last.values())
@@ -196,6 +202,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         held={out.cabinet: out.since for out in ledger.lock_outs(now)},
         decisions={order.cabinet: order for order in open_ones if order.is_decision},
         not_done=_not_done(ledger.of_wave(wave, ORDER_KINDS)) if unsettled else {},
+        waits={code: entry for code, told in under_way.items() if (entry := last_held(told, now)) is not None},
         chain=chain,
         at_work_on_wave=going_on(chain, ledger.live_runs(now)) if has_more_to_begin else (),
     )
@@ -214,6 +221,17 @@ def runs_of(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
 def last_begun(history: Sequence[Entry]) -> str | None:
     """The step of the last act that was announced."""
     return next((entry.step for entry in reversed(history) if entry.kind is EntryKind.INTENT), None)
+
+
+def last_held(history: Sequence[Entry], now: datetime) -> Entry | None:
+    """What tells that some step waits for a system, and for longest; None where none does any more."""
+    last = {entry.step: entry for entry in history if entry.kind is EntryKind.HELD}
+    held = [entry for entry in last.values() if "held" in entry.evidence and held_until(entry) > now]
+    return max(held, key=held_until, default=None)
+
+
+def held_until(entry: Entry) -> datetime:
+    return datetime.fromisoformat(entry.evidence["held"]["until"])
 
 
 def stands_by(of_one: Sequence[Entry]) -> Entry:
@@ -239,7 +257,26 @@ def status_in(wave: str, seen: Seen, sizes: Sizes) -> WaveStatus:
     """The same, of what was read. Raises DoesNotAddUp."""
     usual = _usual(seen.runs, sizes)
     cabinets = tuple(_cabinet(code, seen, sizes, usual) for code in sorted(seen.runs))
-    return WaveStatus(wave=wave, planned=len(seen.runs), cabinets=cabinets, halts=why_it_halts(seen.chain, wave))
+    halts = (*held_in_words(cabinets), *why_it_halts(seen.chain, wave))
+    return WaveStatus(wave=wave, planned=len(seen.runs), cabinets=cabinets, halts=halts)
+
+
+def held_in_words(cabinets: Sequence[CabinetStatus], named: int = 10) -> tuple[str, ...]:
+    """A sentence for each system that cabinets wait for."""
+    held: defaultdict[str, list[CabinetStatus]] = defaultdict(list)
+    for cabinet in cabinets:
+        if cabinet.held_by is not None:
+            held[cabinet.held_by].append(cabinet)
+    return tuple(_held_in_words(System(system).display_name, of_one, named) for system, of_one in held.items())
+
+
+def _held_in_words(system: str, held: Sequence[CabinetStatus], named: int) -> str:
+    codes = ", ".join(cabinet.code for cabinet in held[:named]) + (
+        f" and {len(held) - named} more" if held[named:] else ""
+    )
+    until = max(cabinet.held_until for cabinet in held if cabinet.held_until is not None)
+    minute = f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"Held: {codes} wait for {system}, until {minute} at the latest ({(held[0].reason or '').rstrip('.')})."
 
 
 def locked_out_in_words(status: WaveStatus, named: int = 10) -> tuple[str, ...]:
@@ -352,10 +389,24 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
     )
     if lifecycle is Lifecycle.RUNNING:
         size = sizes.of(seen.dossiers.get(code))
-        return replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
+        cabinet = replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
+        return _held(cabinet, seen.waits.get(code))
     cabinet = _to_decide(cabinet, seen)
     cabinet = _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
     return _at_the_door(cabinet, last, seen.door.get(code, ()))
+
+
+def _held(cabinet: CabinetStatus, waits: Entry | None) -> CabinetStatus:
+    if waits is None:
+        return cabinet
+    return replace(
+        cabinet,
+        step=waits.step,
+        reason=waits.reason,
+        next_action="wait: it goes on by itself; bascule stop ends it",
+        held_by=waits.evidence["held"]["by"],
+        held_until=held_until(waits),
+    )
 
 
 def is_unsettled(last: Entry) -> bool:

@@ -12,6 +12,7 @@ from bascule.errors import (
     RemoteDenies,
     RemoteError,
     RemoteFailing,
+    RemoteGarbled,
     RemoteRefuses,
     RemoteThrottles,
     RemoteUnintelligible,
@@ -48,7 +49,10 @@ def meaning(answer: Answer, wanted: type[T], *, call: Call, name: str) -> T:
         raise gravest([_error(said, answer, call, name) for said in errors])
     if strange is not None:
         what_it_is = f"is {kind}" if (kind := kind_of(answer)) else f"holds {strangeness(strange)}"
-        raise _unintelligible(call, name, f"{what_it_is}.")  # not `from`: it shows values
+        # Not `from`: it shows values.
+        if not call.writes and (kind or strange.errors(include_url=False)[0]["type"] == "json_invalid"):
+            raise _garbled(call, name, f"{what_it_is}.")
+        raise _unintelligible(call, name, f"{what_it_is}.")
     raise _by_status(answer, call, name)
 
 
@@ -120,10 +124,14 @@ def _of_nobody(answer: Answer, call: Call, name: str) -> RemoteError:
     if answer.status < 300 or errors_in(answer.body):
         what_it_is = kind_of(answer)
         says = f"is {what_it_is}." if what_it_is else f"does not name the request that it answers ({REQUEST_ID})."
-        return _unintelligible(call, name, says)
+        return _unintelligible(call, name, says) if call.writes else _garbled(call, name, says)
     error = _by_status(answer, call, name)
     error.may_have_acted = call.writes
     return error
+
+
+def _garbled(call: Call, name: str, what_it_is: str) -> RemoteGarbled:
+    return RemoteGarbled(f"The answer of {name} to `{call.what}` {what_it_is}", code="garbled")
 
 
 def _unintelligible(call: Call, name: str, what_it_is: str, *, remedy: str = "") -> RemoteUnintelligible:

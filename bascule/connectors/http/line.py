@@ -54,6 +54,9 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     content: bytes = field(default=b"", repr=False)
 
+    alone: str = ""
+    """A name of its own, for a call that users are waiting for: no pause that another call was told holds it back."""
+
     @property
     def writes(self) -> bool:
         return self.kind == "act"
@@ -73,6 +76,16 @@ class Answer:
     """Seconds."""
     is_echoed: bool
     """It names the request that it answers. Where it does not, it may be the answer to another one."""
+
+    @property
+    def is_garbled(self) -> bool:
+        """It is not what an agent sends: a proxy's page, part of a body, nothing. Whether it is of the contract, who reads it says."""
+        whole = self.body[:64].lstrip()[:1] in (b"{", b"[") and self.body[-64:].rstrip()[-1:] in (b"}", b"]")
+        return not whole and not 300 <= self.status < 500 and self.retry_after is None
+
+
+class AnswerCutShort(httpx.RemoteProtocolError):
+    """Less came than was announced."""
 
 
 class Line:
@@ -114,28 +127,37 @@ class Line:
         """Sends the call and brings the answer, whatever it says. `deadline`: of the event loop's clock."""
         sent = False
         try:
-            async with asyncio.timeout_at(deadline), self._free:
-                if (pause := self._pace.pause()) > deadline - asyncio.get_running_loop().time():
-                    raise RemoteThrottles(
-                        f"{self.name} asked for patience, longer than `{call.what}` may wait.", retry_after=pause
-                    )
-                await self._pace.turn()
-                sent = True
-                return await self._exchange(call, deadline)
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    self._require_patience(call, deadline)
+                    await self._pace.wait_out(call.alone)  # without a connection: others may need it who need not wait
+                    async with self._free:
+                        await self._pace.slot()
+                        if not self._pace.pause(call.alone):
+                            sent = True
+                            return await self._exchange(call, deadline)
         except TimeoutError:
             if sent:
                 raise self._silence(call, "did not answer in time") from None
             raise RemoteUnreachable(f"`{call.what}` did not get its turn at {self.name} in time.") from None
 
+    def _require_patience(self, call: Call, deadline: float) -> None:
+        if (pause := self._pace.pause(call.alone)) > deadline - asyncio.get_running_loop().time():
+            raise RemoteThrottles(
+                f"{self.name} asked for patience, longer than `{call.what}` may wait.", retry_after=pause
+            )
+
     async def _exchange(self, call: Call, deadline: float) -> Answer:
         try:
             try:
-                return await self._once(call, deadline)
+                answer = await self._once(call, deadline)
+                if call.writes or not answer.is_garbled:
+                    return answer
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 # Most often a pooled connection that the other side was just closing. Reading twice harms nobody.
                 if call.writes:
                     raise
-                return await self._once(call, deadline)
+            return await self._once(call, deadline)
         except (httpx.TransportError, OSError) as error:
             raise self._failure(call, error) from error
 
@@ -199,7 +221,7 @@ class Line:
             raise self._unintelligible(call, "an answer that cannot be unpacked") from error
         announced = response.headers.get("Content-Length", "")
         if streamed and announced.isdecimal() and int(announced) != response.num_bytes_downloaded:
-            raise self._silence(call, "cut its answer short")
+            raise AnswerCutShort("cut short", request=response.request)
         return bytes(body)
 
     def _failure(self, call: Call, error: httpx.TransportError | OSError) -> RemoteError:
@@ -224,6 +246,8 @@ class Line:
                 )
             case httpx.TimeoutException():
                 return self._silence(call, "did not answer in time")
+            case AnswerCutShort():
+                return self._silence(call, "cut its answer short")
             case _:
                 return self._silence(call, "cut the connection")
 

@@ -12,7 +12,10 @@ LONGEST_PAUSE = 3600.0
 
 
 class Pace:
-    """Shared by every call to one system, so that what one of them is told holds for all."""
+    """Shared by every call to one system, so that what one of them is told holds for all ordinary work.
+
+    A call that users are waiting for goes by a name of its own: only what the system said of that very call holds it back.
+    """
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class Pace:
         self._sleep = sleep
         self._next = -math.inf
         self._paused_until = -math.inf
+        self._alone_until: dict[str, float] = {}
 
     def share_among(self, parties: int) -> None:
         """So many ask the same system, each with a part of the rate."""
@@ -42,23 +46,37 @@ class Pace:
         self._interval = 1 / rate
         self._slack = (max(1.0, burst) - 1) / rate
 
-    async def turn(self) -> None:
+    async def turn(self, alone: str = "") -> None:
         """Waits until this caller may go. Whoever came first goes first."""
-        await self._slot()
-        # Those who waited out a pause queue again, so that they do not all go in the same instant.
-        while pause := self.pause():
+        while True:
+            await self.wait_out(alone)
+            await self.slot()
+            if not self.pause(alone):
+                return
+
+    def pause(self, alone: str = "") -> float:
+        """Seconds that the system still asks everybody to stay away; or, for a call that goes by a name of its own, that one."""
+        until = self._alone_until.get(alone, -math.inf) if alone else self._paused_until
+        return max(0.0, until - self._clock())
+
+    def stay_away(self, seconds: float, alone: str = "") -> None:
+        """Nobody goes before these seconds are over. A longer pause that was asked before stands.
+
+        Who goes by a name of their own is held back only by what was said under that name.
+        """
+        now = self._clock()
+        until = now + min(seconds, LONGEST_PAUSE)
+        self._paused_until = max(self._paused_until, until)
+        if alone:
+            still = {name: end for name, end in self._alone_until.items() if end > now}
+            self._alone_until = still | {alone: max(still.get(alone, until), until)}
+
+    async def wait_out(self, alone: str = "") -> None:
+        while pause := self.pause(alone):
             await self._sleep(pause)
-            await self._slot()
 
-    def pause(self) -> float:
-        """Seconds that the system still asks everybody to stay away."""
-        return max(0.0, self._paused_until - self._clock())
-
-    def stay_away(self, seconds: float) -> None:
-        """Nobody goes before these seconds are over. A longer pause that was asked before stands."""
-        self._paused_until = max(self._paused_until, self._clock() + min(seconds, LONGEST_PAUSE))
-
-    async def _slot(self) -> None:
+    async def slot(self) -> None:
+        """Waits until the rate has room. Those who waited out a pause queue here, so that they do not all go in the same instant."""
         if not self._interval:
             return
         now = self._clock()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import ssl
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -15,10 +18,10 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from bascule.connectors import Health, Observation, Operation, Order
+from bascule.connectors import Health, Observation, Operation, Order, users_wait
 from bascule.connectors.contract import VERSION, AgentOperation, HealthBody, Operations, Token, error_coded, verb_named
 from bascule.connectors.http.answers import adapter, meaning, shown, strangeness
-from bascule.connectors.http.bearer import Bearer
+from bascule.connectors.http.bearer import Bearer, Held
 from bascule.connectors.http.line import Answer, Call, Line
 from bascule.connectors.http.pace import Pace
 from bascule.errors import (
@@ -35,10 +38,20 @@ from bascule.model import Cabinet, ErrorClass, System
 
 T = TypeVar("T")
 
-NAMES = {System.MY_SAGE: "My Sage", System.GE: "GE", System.S4A: "S4A"}
+NAMES = {system: system.display_name for system in System}
 
 SKEW = timedelta(seconds=30)
 """By how much an agent's clock may differ from ours before the doctor says so."""
+
+
+NOBODY = "@bascule-doctor"
+"""No cabinet's code begins so."""
+
+LETS_IN = frozenset({"reopen"})
+"""Writes that users are waiting for."""
+
+SENDABLE = re.compile(r"[!-~]+")
+"""What a token must be made of to stand in a header: ASCII that shows, without blanks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +85,11 @@ class HttpRemote:
         timeouts: Timeouts | None = None,
         verify: ssl.SSLContext | Literal[True] = True,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`secret` is asked each time a token is fetched, and not kept. `rate`: calls a second, None for no limit.
+        `clock` and `sleep`: by which pauses are waited out.
 
         Raises ValueError for a base URL that cannot be an agent's.
         """
@@ -83,8 +99,9 @@ class HttpRemote:
         self._secret = secret
         self._timeouts = timeouts or Timeouts()
         self._now = now
-        self._pace = Pace(rate)
+        self._pace = Pace(rate, clock=clock, sleep=sleep)
         self._bearer = Bearer(self._fetch_token)
+        self._is_away = False
         self._line = Line(
             self._name,
             base_url,
@@ -114,6 +131,15 @@ class HttpRemote:
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return False
 
+    @property
+    def is_away(self) -> bool:
+        """Nothing that was asked of any cabinet was answered since something was last left without an answer."""
+        return self._is_away
+
+    def pause(self) -> float:
+        """Seconds for which it asks that ordinary work stays away."""
+        return self._pace.pause()
+
     def share_among(self, parties: int) -> None:
         """So many processes ask this system: each keeps to its part of the rate."""
         self._pace.share_among(parties)
@@ -125,6 +151,7 @@ class HttpRemote:
             what=f"observe {view}",
             method="GET",
             path=_path(cabinet, "lists") if lists else _path(cabinet),
+            alone=f"{cabinet.code} observe {view}" if users_wait.get() else "",
         )
         within = self._timeouts.lists if lists else self._timeouts.answer
         observation = cast("Observation", await self._ask(call, type_of_view[view], within=within))
@@ -144,6 +171,7 @@ class HttpRemote:
                 "Bascule-Fence": str(order.fence),
             },
             content=self._payload(order),
+            alone=f"{cabinet.code} {order.verb}" if order.verb in LETS_IN else "",
         )
         operation = await self._ask(call, AgentOperation, within=order.timeout)
         if (operation.cabinet, operation.verb, operation.key) != (cabinet.code, order.verb, order.key):
@@ -156,6 +184,7 @@ class HttpRemote:
             what="read the operation",
             method="GET",
             path=_path(cabinet, "operations", operation_id),
+            alone=f"{cabinet.code} {operation_id}",
         )
         operation = await self._ask(call, AgentOperation, within=self._timeouts.answer)
         if (operation.cabinet, operation.id) != (cabinet.code, operation_id):
@@ -169,6 +198,7 @@ class HttpRemote:
             method="GET",
             path=f"{_path(cabinet, 'operations')}?{urlencode({'key': key})}",
             headers={"Bascule-Fence": str(fence)},
+            alone=f"{cabinet.code} find {key}",
         )
         found = await self._ask(call, Operations, within=self._timeouts.answer)
         whose = {(found.cabinet, key), *((operation.cabinet, operation.key) for operation in found.operations)}
@@ -180,10 +210,10 @@ class HttpRemote:
         """Whether the agent is there, is the right one, speaks our contract, has the right time and accepts us."""
         asked_at = self._now()
         try:
-            call = Call(kind="health", what="health", method="GET", path="/health")
+            call = Call(kind="health", what="health", method="GET", path="/health", alone="health")
             body = await self._exchange(call, HealthBody, deadline=_in(self._timeouts.answer))
         except RemoteError as error:
-            return Health(self.system, ok=False, says=_with_remedy(error))
+            return Health(self.system, ok=False, says=_with_remedy(error), error=error)
         apart = body.time - asked_at
         took = self._now() - asked_at
         if body.system is not self.system:
@@ -194,24 +224,54 @@ class HttpRemote:
             says = f"The clock of {self._name} is {abs(apart.total_seconds()):.0f} s {'behind' if apart < timedelta() else 'ahead of'} ours."
         else:
             try:
-                await self._token(_in(self._timeouts.answer))
+                await self._try_token()
             except RemoteError as error:
-                says = _with_remedy(error)
-            else:
-                return Health(self.system, ok=True, says=f"answers, contract {VERSION}", clock=body.time)
+                return Health(self.system, ok=False, says=_with_remedy(error), clock=body.time, error=error)
+            return Health(self.system, ok=True, says=f"answers, contract {VERSION}", clock=body.time)
         return Health(self.system, ok=False, says=says, clock=body.time)
 
+    async def _try_token(self) -> None:
+        """Fetches a token and asks what needs one, of a cabinet that nobody has: any word of the contract but a denial is good."""
+        call = Call(
+            kind="health",
+            what="find an operation",
+            method="GET",
+            path=f"/cabinets/{NOBODY}/operations?{urlencode({'key': NOBODY})}",
+            alone="health",
+        )
+        with contextlib.suppress(RemoteRefuses):
+            await self._under_token(call, Operations, deadline=_in(self._timeouts.answer))
+
     async def _ask(self, call: Call, wanted: type[T], *, within: float) -> T:
-        """Asks under our token; under a new one where the remote did not accept it, and then nothing was done."""
-        deadline = _in(within)
-        token = await self._token(deadline)
         try:
-            return await self._exchange(_bearing(token, call), wanted, deadline=deadline)
-        except RemoteDenies as denied:
-            if denied.code != "unauthorised":
-                raise
-        token = await self._token(deadline, instead_of=token)
-        return await self._exchange(_bearing(token, call), wanted, deadline=deadline)
+            answer = await self._under_token(call, wanted, deadline=_in(within))
+        except RemoteError as error:
+            if error.error_class is not ErrorClass.THROTTLED:  # it may not even have been asked
+                self._is_away = error.error_class is ErrorClass.TRANSIENT
+            raise
+        self._is_away = False
+        return answer
+
+    async def _under_token(self, call: Call, wanted: type[T], *, deadline: float) -> T:
+        """Asks under our token; under a new one where the remote did not accept it, and then nothing was done.
+
+        All cabinets share a token, so the next may have been refused as well before we got it: only one that was fetched
+        since our first refusal is a new one.
+        """
+        refused_at: int | None = None
+        held = await self._token(deadline)
+        while True:
+            try:
+                return await self._exchange(_bearing(held.token, call), wanted, deadline=deadline)
+            except RemoteDenies as denied:
+                if (
+                    denied.code != "unauthorised"
+                    or denied.may_have_acted
+                    or (refused_at is not None and held.number > refused_at)
+                ):
+                    raise
+            refused_at = self._bearer.fetches if refused_at is None else refused_at
+            held = await self._token(deadline, instead_of=held.token)
 
     async def _exchange(self, call: Call, wanted: type[T], *, deadline: float) -> T:
         answer = await self._line.carry(call, deadline=deadline)
@@ -222,10 +282,10 @@ class HttpRemote:
             return meaning(answer, wanted, call=call, name=self._name)
         except (RemoteThrottles, RemoteFailing) as patience:
             if patience.retry_after is not None:
-                self._pace.stay_away(patience.retry_after)
+                self._pace.stay_away(patience.retry_after, call.alone)
             raise
 
-    async def _token(self, deadline: float, *, instead_of: str | None = None) -> str:
+    async def _token(self, deadline: float, *, instead_of: str | None = None) -> Held:
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._bearer.token(instead_of=instead_of)
@@ -243,6 +303,7 @@ class HttpRemote:
             path="/token",
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             content=urlencode(form).encode("ascii"),
+            alone="token",
         )
         answer = await self._line.carry(call, deadline=_in(self._timeouts.answer))
         if answer.status in (400, 401, 403):
@@ -251,8 +312,14 @@ class HttpRemote:
                 remedy="Check the client id, and the secret that the settings refer to.",
             )
         token = self._understood(answer, Token, call)
-        if token.expires_in <= 0:
+        if token.expires_in is not None and token.expires_in <= 0:
             raise RemoteUnintelligible(f"{self._name} gave a token that has expired already.", may_have_acted=False)
+        if not SENDABLE.fullmatch(token.access_token):
+            raise RemoteUnintelligible(
+                f"{self._name} gave a token that cannot be sent: it is empty, or holds a blank, a line break or a letter beyond ASCII.",
+                may_have_acted=False,
+                remedy="See what the agent's /token answers; RFC 6750 says what a token may be made of.",
+            )
         return token
 
     def _payload(self, order: Order) -> bytes:

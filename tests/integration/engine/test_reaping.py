@@ -16,7 +16,8 @@ import pytest
 
 from bascule.connectors import Observation, Remote
 from bascule.engine import migrate, opening
-from bascule.engine.reaping import DEADLINE_MISSED, NothingOwed, Reaped, owing, reap, unlock
+from bascule.engine.overdue import DEADLINE_MISSED
+from bascule.engine.reaping import NothingOwed, Reaped, owing, reap, unlock
 from bascule.engine.walk import LOCKED_OUT_FOR
 from bascule.errors import CabinetTaken, RemoteUnintelligible
 from bascule.facts import GeFacts, Synchronisation, SynchronisationStatus, View

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import logging
 import ssl
@@ -20,6 +21,7 @@ from bascule.errors import (
     RemoteDenies,
     RemoteError,
     RemoteFailing,
+    RemoteGarbled,
     RemoteRefuses,
     RemoteSilent,
     RemoteThrottles,
@@ -28,7 +30,7 @@ from bascule.errors import (
 )
 from bascule.facts import GeFacts, View
 from bascule.model import ErrorClass, System
-from tests.unit.connectors.agents import CABINET, CONNECT, GE_FACTS, OPERATION, Agent, ge, said, sent
+from tests.unit.connectors.agents import CABINET, CONNECT, GE_FACTS, OPERATION, Agent, Said, ge, said, sent
 
 JSON = {"Content-Type": "application/json"}
 
@@ -136,9 +138,18 @@ async def test_an_answer_that_does_not_name_its_request_says_nothing_of_it(
     headers = {**JSON, **({REQUEST_ID: whose} if whose else {})}
     bare = httpx.Response(answer.status_code, content=answer.content, headers=headers)
     remote = ge(Agent(bare, echoes=False))
-    with pytest.raises((RemoteUnintelligible, RemoteSilent)) as caught:
+    with pytest.raises((RemoteUnintelligible, RemoteGarbled, RemoteSilent)) as caught:
         await (remote.act(CABINET, CONNECT) if is_write else remote.observe(CABINET, View.GE))
     assert caught.value.may_have_acted is is_write
+
+
+async def test_a_write_is_not_sent_again_where_who_refuses_the_token_does_not_name_it() -> None:
+    """It may be what is left of the answer to another request, and the write may have been carried out."""
+    agent = Agent(httpx.Response(401, html="<h1>No</h1>"), httpx.Response(200, json=OPERATION))
+    with pytest.raises(RemoteDenies) as caught:
+        await ge(agent).act(CABINET, CONNECT)
+    assert caught.value.may_have_acted
+    assert len(agent.received) == 1
 
 
 async def test_facts_of_another_cabinet_are_nobodys() -> None:
@@ -230,6 +241,57 @@ async def test_an_answer_that_cannot_be_unpacked_is_unintelligible() -> None:
     broken = httpx.Response(200, stream=httpx.ByteStream(b"not gzip"), headers={"Content-Encoding": "gzip"})
     with pytest.raises(RemoteUnintelligible, match="cannot be unpacked"):
         await ge(Agent(broken)).observe(CABINET, View.GE)
+
+
+WEB_PAGE, PART = httpx.Response(200, html="<h1>Welcome</h1>"), httpx.Response(200, text='{"key_question": "AB')
+
+
+def cut_short(_request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, stream=httpx.ByteStream(b'{"id": "o1"'), headers={"Content-Length": "400"})
+
+
+GARBLED = pytest.mark.parametrize(
+    "garbled",
+    [WEB_PAGE, httpx.Response(502, html="<h1>Bad gateway</h1>"), PART, cut_short, httpx.Response(200)],
+    ids=["a web page", "a web page with 502", "part of a body", "less than announced", "nothing"],
+)
+
+
+@GARBLED
+async def test_a_read_that_comes_garbled_is_asked_once_more(garbled: Said) -> None:
+    agent = Agent(garbled, httpx.Response(200, json=GE_FACTS))
+    assert isinstance(await ge(agent).observe(CABINET, View.GE), GeFacts)
+    assert len(agent.received) == 2
+
+
+@GARBLED
+async def test_a_read_that_comes_garbled_twice_is_for_the_retry_policy(garbled: Said) -> None:
+    agent = Agent(garbled)
+    with pytest.raises(RemoteError) as caught:
+        await ge(agent).observe(CABINET, View.GE)
+    assert caught.value.error_class is ErrorClass.TRANSIENT
+    assert not caught.value.may_have_acted
+    assert len(agent.received) == 2
+
+
+@GARBLED
+async def test_a_write_whose_answer_comes_garbled_is_in_doubt_and_not_sent_again(garbled: Said) -> None:
+    agent = Agent(garbled, httpx.Response(200, json=OPERATION))
+    with pytest.raises(RemoteError) as caught:
+        await ge(agent).act(CABINET, CONNECT)
+    assert caught.value.may_have_acted
+    assert len(agent.received) == 1
+
+
+async def test_an_agent_is_away_while_nothing_that_is_asked_is_answered() -> None:
+    facts = httpx.Response(200, json=GE_FACTS)
+    remote = ge(Agent(httpx.ConnectError(""), facts, httpx.Response(503), httpx.Response(503), said("invalid", 422)))
+    seen = []
+    for _ in range(4):
+        with contextlib.suppress(RemoteError):
+            await remote.observe(CABINET, View.GE)
+        seen.append(remote.is_away)
+    assert seen == [True, False, True, False]
 
 
 # --- No answer -------------------------------------------------------------------------------------------------------
@@ -399,6 +461,10 @@ def healthy(**changed: str) -> httpx.Response:
     return httpx.Response(200, json=body)
 
 
+NO_SUCH_CABINET = said("unknown-cabinet", 404)
+"""What the doctor's call under the token is answered with."""
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -414,9 +480,28 @@ def healthy(**changed: str) -> httpx.Response:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 async def test_health_tells_the_doctor_what_is_wrong(answer: httpx.Response | Exception, says: str) -> None:
-    health = await ge(Agent(answer), now=lambda: NOW).health()
+    answers = [answer, NO_SUCH_CABINET] if says == "" else [answer]
+    health = await ge(Agent(*answers), now=lambda: NOW).health()
     assert health.ok is (says == "")
     assert says in health.says
+
+
+async def test_health_asks_something_that_needs_the_token() -> None:
+    agent = Agent(healthy(), NO_SUCH_CABINET)
+    assert (await ge(agent, now=lambda: NOW).health()).ok
+    assert [request.headers.get("Authorization") for request in agent.received] == [None, "Bearer token-1"]
+
+    refused = await ge(Agent(healthy(), said("unauthorised", 401)), now=lambda: NOW).health()
+    assert not refused.ok
+    assert isinstance(refused.error, RemoteDenies)
+
+
+async def test_health_says_whether_asking_again_may_help() -> None:
+    for answer in (httpx.Response(500), said("too-many-requests", 429), httpx.Response(200, html="<p>")):
+        health = await ge(Agent(answer), now=lambda: NOW).health()
+        assert health.error is not None
+        assert health.error.error_class in (ErrorClass.TRANSIENT, ErrorClass.THROTTLED)
+    assert (await ge(Agent(healthy(system="s4a")), now=lambda: NOW).health()).error is None
 
 
 async def test_health_notices_credentials_that_are_not_accepted() -> None:

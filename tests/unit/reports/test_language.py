@@ -16,7 +16,7 @@ import bascule.reports
 from bascule.checks.consistency import RULES
 from bascule.checks.findings import Level
 from bascule.checks.reconciliation import LISTED, What
-from bascule.engine.reaping import DEADLINE_MISSED
+from bascule.engine.overdue import DEADLINE_MISSED
 from bascule.engine.walk import LOCKED_OUT_FOR
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from sandbox.app import BASES, create_app
+from sandbox.scenario import FAULTS
 from sandbox.verbs import VERBS
 
 CODE = "C0001"
@@ -39,6 +40,10 @@ def line(code: str = CODE, **changes: Any) -> dict[str, Any]:
 
 def world(*codes: str) -> dict[str, Any]:
     return {"seed": 7, "cabinets": [line(code) for code in codes or (CODE,)]}
+
+
+def hits_others(fault: dict[str, Any]) -> bool:
+    return "share" in fault or FAULTS[fault["fault"]].sort == "system"
 
 
 @dataclass
@@ -108,7 +113,7 @@ class Road:
             self.time.passes(1)
 
     async def faults(self, *faults: dict[str, Any], **scenario: Any) -> None:
-        full = [{"cabinets": [self.code], **fault} if "share" not in fault else fault for fault in faults]
+        full = [fault if hits_others(fault) else {"cabinets": [self.code], **fault} for fault in faults]
         answer = await self.tester.put("/sandbox/faults", json={"faults": full, **scenario})
         assert answer.status_code == 200, answer.text
 

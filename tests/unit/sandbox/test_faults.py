@@ -455,3 +455,72 @@ async def test_a_scenario_with_a_mistake_is_refused_by_name_and_changes_nothing(
 def test_every_fault_is_documented() -> None:
     text = Path("docs/sandbox.md").read_text(encoding="utf-8")
     assert [name for name in FAULTS if f"`{name}`" not in text] == []
+
+
+# What stands between, and agents that are not there
+
+
+@pytest.mark.parametrize("status", [200, 502])
+async def test_a_web_page_comes_instead_of_the_answer_to_what_was_done(road: Road, status: int) -> None:
+    await road.faults({"fault": "web-page", "status": status, "on": "any", "times": 2})
+    answer = await road.write("backup")
+    assert (answer.status_code, answer.text[:15]) == (status, "<!doctype html>")
+    assert (await road.call("GET", "ge", "")).headers["content-type"].startswith("text/html")
+    assert await road.outcomes("backup") == ["dropped"]
+    assert (await road.facts("ge"))["sql_backup_at"]
+
+
+async def test_half_of_a_truncated_answer_comes(road: Road) -> None:
+    whole = (await road.call("GET", "ge", "")).content
+    await road.faults({"fault": "truncated", "on": "reads", "times": 1})
+    part = await road.call("GET", "ge", "")
+    assert len(part.content) == len(whole) // 2 < int(part.headers["content-length"])
+
+
+async def test_an_agent_that_is_away_answers_nobody_until_it_is_back(road: Road) -> None:
+    await road.call("GET", "ge", "")
+    await road.faults({"fault": "away", "systems": ["ge"], "seconds": 60})
+    for path in ("/ge/health", "/ge/cabinets/C0001"):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await road.tester.get(path)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await road.write("backup")
+    assert (await road.tester.get("/s4a/health")).status_code == 200
+    assert await road.journal() == []
+    road.time.passes(61)
+    assert (await road.write("backup")).status_code == 200
+
+    await road.faults({"fault": "away", "status": 503})
+    assert (await road.tester.get("/s4a/health")).status_code == 503
+
+
+@pytest.mark.parametrize("path", ["token", "health"])
+@pytest.mark.parametrize("status", [429, 500, 200])
+async def test_the_first_calls_of_a_failing_path_fail(road: Road, path: str, status: int) -> None:
+    await road.faults({"fault": f"{path}-fails", "systems": ["ge"], "status": status, "times": 1, "seconds": 7})
+    form = {"grant_type": "client_credentials", "client_id": "tests"}
+
+    async def asked() -> httpx.Response:
+        answer = road.tester.post("/ge/token", data=form) if path == "token" else road.tester.get("/ge/health")
+        return await answer
+
+    first = await asked()
+    assert first.status_code == status
+    assert first.headers.get("retry-after") == ("7" if status == 429 else None)
+    assert ("html" in first.headers["content-type"]) is (status == 200)
+    assert (await asked()).json()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ({"fault": "away", "cabinets": [CODE]}, "hits whole systems"),
+        ({"fault": "away", "at": "connect"}, "`at` says nothing for away"),
+        ({"fault": "away", "status": 200}, "has status 503, not 200"),
+        ({"fault": "slow", "cabinets": [CODE], "systems": ["ge"]}, "`systems` says nothing for slow"),
+    ],
+)
+async def test_a_fault_of_a_whole_system_says_what_it_takes(road: Road, fault: dict[str, Any], says: str) -> None:
+    answer = await road.tester.put("/sandbox/faults", json={"faults": [fault]})
+    assert answer.status_code == 422
+    assert says in answer.text
