@@ -128,7 +128,7 @@ class Agent:
         self._kept.setdefault("token", exchange)
         token, life = exchange.fields.get("access_token"), exchange.fields.get("expires_in")
         self.token = token if exchange.status == 200 and isinstance(token, str) and is_sendable(token) else None
-        seconds = float(life) if isinstance(life, int | float) and life > 0 else 300.0
+        seconds = min(life, 86400) if isinstance(life, int | float) and life > 0 else 300
         self._token_until = self.surroundings.now().timestamp() + 0.9 * seconds
 
     async def bearer(self, *, instead_of: str | None = None) -> str:
@@ -279,11 +279,11 @@ class Agent:
 
 
 def path_of(cabinet: str, *parts: str) -> str:
-    return "/".join(("/cabinets", *(quote(part, safe="") for part in (cabinet, *parts))))
+    return "/".join(("/cabinets", *(quote(part, safe="", errors="replace") for part in (cabinet, *parts))))
 
 
 def to_bytes(payload: object) -> bytes:
-    return json.dumps(payload, ensure_ascii=False).encode()
+    return json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def is_sendable(token: str) -> bool:

@@ -118,7 +118,8 @@ async def _agents_at(
     at_url = agent(request.system or System.GE, url)
     health = await at_url.health()
     if _is_of_an_agent(health):
-        return {system: agent(system, url) for system in [request.system or _said_by(health, url)]}
+        at_url.system = request.system or _said_by(health, url)
+        return {at_url.system: at_url}
     wanted = [request.system] if request.system else list(System)
     below = {
         system: agent(system, url.copy_with(path=f"{url.path.rstrip('/')}/{served_as(system)}")) for system in wanted

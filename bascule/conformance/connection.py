@@ -11,6 +11,7 @@ from bascule.conformance.agent import Agent, path_of
 from bascule.conformance.exchange import Exchange
 from bascule.conformance.promise import NotTried, PromiseBroken, require
 from bascule.connectors.contract import REQUEST_ID
+from bascule.connectors.http.line import LONGEST_ANSWER
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ async def two_on_one_connection(agent: Agent) -> None:
                 writer.close()
     except (OSError, EOFError, TimeoutError) as cut:
         raise NotTried(f"the connection ended: {type(cut).__name__}") from cut
-    except _NotHttp:
+    except (_NotHttp, asyncio.LimitOverrunError):
         raise PromiseBroken(
             told, "after the first answer there are bytes on the connection that are no answer"
         ) from None
@@ -82,7 +83,7 @@ async def _read(reader: asyncio.StreamReader) -> _Answer:
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return _Answer(headers, await _chunked(reader))
     if headers.get("content-length", "").isdecimal():
-        return _Answer(headers, await reader.readexactly(int(headers["content-length"])))
+        return _Answer(headers, await reader.readexactly(min(int(headers["content-length"]), LONGEST_ANSWER)))
     return _Answer({**headers, "connection": "close"}, await reader.read())
 
 
@@ -94,6 +95,8 @@ async def _chunked(reader: asyncio.StreamReader) -> bytes:
             length = int(size, 16)
         except ValueError:
             raise _NotHttp from None
+        if length < 0 or len(body) + length > LONGEST_ANSWER:
+            raise _NotHttp
         body += await reader.readexactly(length)
         await reader.readuntil(b"\r\n")
         if not length:

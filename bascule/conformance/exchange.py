@@ -55,6 +55,21 @@ class Exchange:
         read = (one.get("code") for one in errors if isinstance(one, dict)) if isinstance(errors, list) else ()
         return tuple(code for code in read if isinstance(code, str))
 
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Objects of the list of this name, each with what of it is a plain value."""
+        rows = self.fields.get(name)
+        return [plain_values(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    def texts(self, name: str) -> list[str]:
+        """Words of the list of this name."""
+        words = self.fields.get(name)
+        return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+    def inner(self, name: str) -> dict[str, Any]:
+        """The object of this name, empty where there is none."""
+        value = self.fields.get(name)
+        return plain_values(value) if isinstance(value, dict) else {}
+
     @property
     def is_error(self) -> bool:
         return self.status >= 400 or bool(self.codes)
@@ -70,3 +85,7 @@ class Exchange:
         if self.kind in ("token", "facts", "lists") and not self.is_error:
             return f"{told}, {len(self.body)} bytes"
         return f"{told}: {shown(self.body.decode('utf-8', 'replace'), LONGEST_EXCERPT) or 'nothing'}"
+
+
+def plain_values(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is None or isinstance(value, str | int | float)}
