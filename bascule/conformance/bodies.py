@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import NotTried
+from bascule.conformance.verdict import NotTried
 from bascule.connectors.http.answers import adapter, oddity
 from bascule.facts import Instant
 

@@ -13,7 +13,7 @@ from typing import Any
 from bascule.conformance.agent import Agent, to_bytes
 from bascule.conformance.exchange import Exchange
 from bascule.conformance.payloads import PROBES, WRONG_VALUES, payload_of
-from bascule.conformance.promise import NotTried
+from bascule.conformance.verdict import NotTried
 from bascule.connectors import OperationStatus
 from bascule.connectors.contract import VERBS, Verb, verb_named
 from bascule.model import Kind, System
@@ -124,7 +124,7 @@ class Drive:
                     await self._as_far_as_it_goes(part(agent))
             try:
                 for verb in VERBS:
-                    await self._as_far_as_it_goes(self._carry_out(verb))
+                    await self._as_far_as_it_goes(self._try_in_turn(verb))
             finally:
                 await self._as_far_as_it_goes(self._let_users_in())
             for agent in self._agents.values():
@@ -166,7 +166,7 @@ class Drive:
 
     # Along the procedure
 
-    async def _carry_out(self, verb: Verb) -> None:
+    async def _try_in_turn(self, verb: Verb) -> None:
         agent = self._agents.get(verb.system)
         if agent is None:
             return

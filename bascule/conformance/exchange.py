@@ -26,6 +26,7 @@ class Exchange:
     """The request, on one line."""
     request_id: str
     sent_at: datetime
+    received_at: datetime
     status: int = 0
     """0: no answer came."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -79,12 +80,12 @@ class Exchange:
         """The answer, on one line. What a cabinet's facts and lists hold, and tokens, are not repeated."""
         if not self.status:
             return self.trouble
-        told = f"{self.status} {shown(self.headers.get('content-type', 'without a content type'))}"
+        line = f"{self.status} {shown(self.headers.get('content-type', 'without a content type'))}"
         if self.trouble:
-            return f"{told}, {self.trouble}"
+            return f"{line}, {self.trouble}"
         if self.kind in ("token", "facts", "lists") and not self.is_error:
-            return f"{told}, {len(self.body)} bytes"
-        return f"{told}: {shown(self.body.decode('utf-8', 'replace'), LONGEST_EXCERPT) or 'nothing'}"
+            return f"{line}, {len(self.body)} bytes"
+        return f"{line}: {shown(self.body.decode('utf-8', 'replace'), LONGEST_EXCERPT) or 'nothing'}"
 
 
 def plain_values(row: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from bascule.conformance.agent import Agent
 from bascule.conformance.bodies import Sort, as_instant, oddities
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import NotTried, require
 from bascule.conformance.reads import require_cabinet, require_past
+from bascule.conformance.verdict import NotTried, require
 from bascule.connectors.http.answers import shown
 from bascule.connectors.http.remote import SKEW
 from bascule.facts import type_of_view
@@ -48,9 +48,9 @@ async def lists_are_not_of_the_future(agent: Agent) -> None:
 
 async def references_hold_together(agent: Agent) -> None:
     lists = await agent.readable_lists()
-    untold = lists.texts("unknown")
+    unknown = lists.texts("unknown")
     for of, field, to, key in REFERENCES:
-        if of in lists.fields and to in lists.fields and to not in untold:
+        if of in lists.fields and to in lists.fields and to not in unknown:
             known = set(_values(lists, to, key))
             lost = next((value for value in _values(lists, of, field) if value not in known), None)
             require(lost is None, lists, f"`{of}` name the {field} {shown(lost)!r}, which `{to}` does not hold")
@@ -62,11 +62,11 @@ async def references_hold_together(agent: Agent) -> None:
 
 async def unknown_parts_say_nothing(agent: Agent) -> None:
     lists = await agent.readable_lists()
-    untold = lists.texts("unknown")
-    if not untold:
+    unknown = lists.texts("unknown")
+    if not unknown:
         raise NotTried("nothing is named `unknown`")
-    for part in untold:
-        require(not lists.fields.get(part), lists, f"`{shown(part)}` is named `unknown`, and yet told")
+    for part in unknown:
+        require(not lists.fields.get(part), lists, f"`{shown(part)}` is named `unknown`, and yet holds something")
 
 
 async def plain_where_gzip_is_not_accepted(agent: Agent) -> None:

@@ -1,4 +1,4 @@
-"""What the writes on a test cabinet carry, derived from what its systems tell."""
+"""What the writes on a test cabinet carry, derived from what its systems answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bascule.conformance.agent import Agent
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import NotTried
+from bascule.conformance.verdict import NotTried
 from bascule.model import System
 
 Payload = dict[str, Any]
@@ -32,7 +32,7 @@ WRONG_VALUES: Mapping[str, tuple[Callable[[Payload], Payload], ...]] = {
 
 
 async def payload_of(verb: str, agents: Mapping[System, Agent]) -> Payload:
-    """Raises `NotTried` where a system that would tell the values is not checked, or does not tell them."""
+    """Raises `NotTried` where a system that holds the values is not checked, or does not name them."""
     match verb:
         case "admin-sage":
             return {"email": _admin(await _ge_lists(agents))["email"]}
@@ -60,8 +60,8 @@ async def payload_of(verb: str, agents: Mapping[System, Agent]) -> Payload:
             admin = _admin(await _ge_lists(agents))
             return {"signatory": f"{admin.get('first_name')} {admin.get('last_name')}"}
         case "users":
-            told_by = _ge_lists if System.GE in agents else _s4a_lists
-            person = _first(await told_by(agents), "collaborateurs", _has_email)
+            read_lists = _ge_lists if System.GE in agents else _s4a_lists
+            person = _first(await read_lists(agents), "collaborateurs", _has_email)
             return {"users": [{"email": person["email"], "collaborateur": person.get("code"), "role": "collaborateur"}]}
         case "assignments":
             lists = await _s4a_lists(agents)
@@ -83,7 +83,7 @@ async def _s4a_lists(agents: Mapping[System, Agent]) -> Exchange:
 def _agent(agents: Mapping[System, Agent], system: System) -> Agent:
     agent = agents.get(system)
     if agent is None:
-        raise NotTried(f"what it carries is told by {system.value}, which is not checked")
+        raise NotTried(f"what it carries stands at {system.value}, which is not checked")
     return agent
 
 
@@ -117,5 +117,5 @@ def _first(lists: Exchange, name: str, is_fit: Callable[[Row], bool] = lambda _:
 def _text(body: Exchange, name: str) -> str:
     value = body.fields.get(name)
     if not isinstance(value, str):
-        raise NotTried(f"`{name}` is not told")
+        raise NotTried(f"`{name}` is not known")
     return value

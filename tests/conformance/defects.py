@@ -152,7 +152,7 @@ def turns(code: str, into: Callable[[httpx.Request, httpx.Response], httpx.Respo
 
 
 def pretends(verb: str, code: str) -> Callable[[], Hook]:
-    """A refusal that is told as a success."""
+    """A refusal that is answered as a success."""
 
     async def hook(request: httpx.Request, send: Send) -> httpx.Response:
         answer = await send(request)
@@ -209,7 +209,7 @@ def is_wrong(request: httpx.Request) -> bool:
 
 
 def counted(kind: str, change: Callable[[Body, int], Any]) -> Callable[[], Hook]:
-    """Each answer of this kind is told how many came before it."""
+    """Each answer of this kind, changed by how many came before it."""
 
     def made() -> Hook:
         met = -1
@@ -472,7 +472,7 @@ DEFECTS = (
     Defect("has another time", access.health_has_the_time, alters("health", put(time=LONG_AGO))),
     Defect("grants what no header holds", access.token_is_granted, alters("token", put(access_token="a b"))),
     Defect("grants a MAC token", access.token_is_a_bearer, alters("token", put(token_type="mac"))),
-    Defect("tells no life of its token", access.token_has_a_life, alters("token", put(expires_in="300"))),
+    Defect("names no life of its token", access.token_has_a_life, alters("token", put(expires_in="300"))),
     Defect("grants to whoever asks", access.token_needs_its_form, resends("token", complete_form)),
     Defect(
         "answers without a token",
@@ -492,11 +492,11 @@ DEFECTS = (
     Defect("adds to its facts", reads.facts_have_their_fields, alters("facts", put(version="12.3"))),
     Defect("leaves a field out", reads.facts_have_their_fields, alters("facts", lambda body: body.pop("licensed"))),
     Defect("has a word of its own", reads.words_are_listed, alters("facts", put(workspace="perhaps")), asked=AT_S4A),
-    Defect("tells no offset", reads.instants_have_their_offset, alters("lists", put(taken_at="2026-11-24T10:00:00"))),
+    Defect("names no offset", reads.instants_have_their_offset, alters("lists", put(taken_at="2026-11-24T10:00:00"))),
     Defect("names another cabinet", reads.facts_name_their_cabinet, alters("facts", put(cabinet=CABINET.lower()))),
     Defect("reads a cache", reads.facts_are_of_now, alters("facts", lambda body: later(body, -3600))),
     Defect("reads the future", reads.facts_are_not_of_the_future, alters("facts", lambda body: later(body, 3600))),
-    Defect("tells what is to come", reads.nothing_is_after_taken_at, alters("facts", put(restarted_at=LONG_AFTER))),
+    Defect("knows what is to come", reads.nothing_is_after_taken_at, alters("facts", put(restarted_at=LONG_AFTER))),
     Defect(
         "changes what it reads",
         reads.reading_changes_nothing,
@@ -523,7 +523,7 @@ DEFECTS = (
         alters("lists", lambda body: body["dossiers"][0].update(group="MADE-SINCE")),
     ),
     Defect(
-        "tells what it cannot tell",
+        "holds what it does not know",
         lists.unknown_parts_say_nothing,
         alters("lists", put(unknown=["groups"], groups=[{"code": "G", "label": "G", "entity": "CAB"}])),
         asked=AT_S4A,
@@ -554,7 +554,7 @@ DEFECTS = (
     ),
     Defect(
         "asks for patience without an end",
-        answers.patience_is_told,
+        answers.patience_has_its_end,
         replaces("facts", lambda request: refused(request, 429, "too-many-requests"), nth=5),
     ),
     Defect(
@@ -639,7 +639,7 @@ DEFECTS = (
     Defect("shows no backup", writes.effects_show, alters("facts", put(sql_backup_at=None), system="/ge/"), asked=WRITES),
     Defect(
         "backed up last century",
-        writes.instants_tell_when_it_was_done,
+        writes.instants_say_when_it_was_done,
         alters("facts", lambda body: body.update(sql_backup_at=body["sql_backup_at"] and LONG_AGO), system="/ge/"),
         asked=WRITES,
     ),

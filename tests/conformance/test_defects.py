@@ -12,7 +12,7 @@ from tests.conformance.defects import DEFECTS, Defect, Spoilt
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
-async def test_an_agent_that_breaks_one_promise_is_told_which(defect: Defect) -> None:
+async def test_a_broken_promise_is_found_and_no_other_is_blamed(defect: Defect) -> None:
     def wrap(transport: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         return Spoilt(transport, defect.hook()) if defect.hook else transport
 

@@ -22,10 +22,10 @@ from bascule.conformance import (
     to_plain,
 )
 from bascule.connectors.contract import REQUEST_ID, VERBS
-from bascule.model import System
+from bascule.model import Kind, System
 from sandbox.app import create_app
 from tests.conformance.conftest import CABINET, OTHER, Clock, checked
-from tests.conformance.defects import LONG_AGO, Send, Spoilt, headers_of, kind_of
+from tests.conformance.defects import LONG_AGO, Send, Spoilt, headers_of, is_wrong, kind_of, refused
 from tests.contract.conftest import world
 
 
@@ -40,7 +40,7 @@ async def test_the_sandbox_keeps_every_promise_that_can_be_tried_and_is_driven_a
         "unknown_parts_say_nothing",
         "not_modified_names_its_instant",
         "other_etags_are_answered_in_full",
-        "patience_is_told",
+        "patience_has_its_end",
         "nobody_is_thrown_out",
     }
 
@@ -77,6 +77,29 @@ async def test_whatever_becomes_of_the_synchronisation_users_are_let_in_again() 
     assert "inconsistent" in result.missed["synchronise"]
 
 
+async def test_an_agent_that_leaves_to_people_what_is_theirs_breaks_nothing() -> None:
+    human = {verb.name for verb in VERBS if verb.kind is Kind.HUMAN}
+
+    def wrap(inner: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
+        async def hook(request: httpx.Request, send: Send) -> httpx.Response:
+            known = is_wrong(request) or kind_of(request) not in human
+            return await send(request) if known else refused(request, 404, "unknown-verb")
+
+        return Spoilt(inner, hook)
+
+    result = await checked(wrap, writes=True)
+    assert [one.found for one in result.failed] == []
+    assert result.reached == ("restart", "lock-out", "reopen")
+    assert "unknown-verb" in result.missed["admin-sage"]
+
+
+@pytest.mark.parametrize("system", list(System))
+async def test_one_system_alone_is_checked_as_far_as_it_goes(system: System) -> None:
+    result = await checked(writes=True, system=system)
+    assert [one.found for one in result.failed] == []
+    assert result.systems == (system,)
+
+
 async def test_with_somebody_connected_the_lock_out_is_refused_and_that_is_right() -> None:
     fault = {"fault": "users-connected", "share": 1, "at": "lock-out"}
     result = await checked(writes=True, faults=(fault,))
@@ -106,7 +129,7 @@ async def test_a_cabinet_that_was_driven_once_can_be_checked_again_and_what_is_o
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "described"),
     [
         (lambda _: httpx.Response(200, html="<html>Welcome</html>"), "a web page is there"),
         (lambda _: httpx.Response(404, json={}), "HTTP 404"),
@@ -114,10 +137,10 @@ async def test_a_cabinet_that_was_driven_once_can_be_checked_again_and_what_is_o
         (lambda _: httpx.Response(302, headers={"Location": "https://elsewhere.example"}), "HTTP 302"),
     ],
 )
-async def test_what_is_no_agent_is_told_as_what_it_is(
-    answer: Callable[[httpx.Request], httpx.Response], told: str
+async def test_what_is_no_agent_is_named_for_what_it_is(
+    answer: Callable[[httpx.Request], httpx.Response], described: str
 ) -> None:
-    with pytest.raises(NoAgent, match=told):
+    with pytest.raises(NoAgent, match=described):
         await check_agent(CheckRequest(url="http://localhost"), Surroundings(transport=httpx.MockTransport(answer)))
 
 
@@ -143,8 +166,8 @@ async def served(spoil: Callable[[bytes], bytes]) -> AsyncIterator[str]:
                 request = httpx.Request(method, f"http://localhost{path}", headers=headers, content=content)
                 answer = await app.handle_async_request(request)
                 body = await answer.aread()
-                told = {**headers_of(answer), "content-length": str(len(body))}
-                head = [f"HTTP/1.1 {answer.status_code} OK", *(f"{name}: {value}" for name, value in told.items())]
+                kept = {**headers_of(answer), "content-length": str(len(body))}
+                head = [f"HTTP/1.1 {answer.status_code} OK", *(f"{name}: {value}" for name, value in kept.items())]
                 whole = "\r\n".join((*head, "", "")).encode() + body
                 writer.write(spoil(whole) if kind_of(request) == "facts" else whole)
         writer.close()

@@ -65,22 +65,22 @@ def page() -> Iterator[str]:
     ],
 )
 def test_what_cannot_be_checked_is_a_sentence_and_exit_2(bascule: Bascule, words: tuple[str, ...], says: str) -> None:
-    told = bascule("agent", "check", *words)
-    assert (told.code, told.out) == (2, "")
-    assert says in " ".join(re.sub("[│╭╮╰╯─]", " ", told.err).split())
+    ended = bascule("agent", "check", *words)
+    assert (ended.code, ended.out) == (2, "")
+    assert says in " ".join(re.sub("[│╭╮╰╯─]", " ", ended.err).split())
 
 
 def test_nothing_at_the_url_is_one_line(bascule: Bascule) -> None:
     assert bascule("agent", "check", "http://127.0.0.1:9").err.count("\n") == 1
 
 
-def test_a_web_page_at_the_url_is_told_as_one(bascule: Bascule, page: str) -> None:
+def test_a_web_page_at_the_url_is_named(bascule: Bascule, page: str) -> None:
     url = f"{page}/welcome"
-    told = bascule("agent", "check", url)
-    assert (told.code, told.err) == (2, f"error: No agent answers at {url}: a web page is there (HTTP 200).\n")
+    ended = bascule("agent", "check", url)
+    assert (ended.code, ended.err) == (2, f"error: No agent answers at {url}: a web page is there (HTTP 200).\n")
 
 
-def test_an_agent_that_keeps_its_promises_ends_with_0_and_each_is_told_on_80_columns(
+def test_an_agent_that_keeps_its_promises_ends_with_0_and_each_is_shown_on_80_columns(
     bascule: Bascule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -99,25 +99,25 @@ def test_an_agent_that_keeps_its_promises_ends_with_0_and_each_is_told_on_80_col
     assert "more were not tried: they need --writes and a test cabinet." in read.out
     assert "changed for good" in plain.err
     assert "C0001" in plain.err
-    told = json.loads(plain.out)
-    assert [one["number"] for one in told["promises"]] == [promise.number for promise in PROMISES]
-    assert told["passed"] + told["failed"] + told["not_tried"] == len(PROMISES)
-    assert (told["failed"], told["systems"], told["missed"]) == (0, ["my_sage", "ge", "s4a"], {})
-    doubled = next(one for one in told["promises"] if "each once, and no other byte" in one["promise"])
+    document = json.loads(plain.out)
+    assert [one["number"] for one in document["promises"]] == [promise.number for promise in PROMISES]
+    assert document["passed"] + document["failed"] + document["not_tried"] == len(PROMISES)
+    assert (document["failed"], document["systems"], document["missed"]) == (0, ["my_sage", "ge", "s4a"], {})
+    doubled = next(one for one in document["promises"] if "each once, and no other byte" in one["promise"])
     assert doubled["outcome"] == "passed"
     suite = next(defusedxml.ElementTree.parse(tmp_path / "r.xml").iter("testsuite"))
     assert (suite.get("tests"), suite.get("failures")) == (str(3 * len(PROMISES)), "0")
     assert "they need --cabinet" in again.out
 
 
-def test_what_is_broken_is_told_with_what_was_sent_and_what_came_and_steers_no_terminal(
+def test_what_is_broken_is_shown_with_what_was_sent_and_what_came_and_steers_no_terminal(
     bascule: Bascule, page: str, tmp_path: Path
 ) -> None:
-    told = bascule("agent", "check", f"{page}/ge", "--junit", "r.xml", "--client-id", "me")
-    assert told.code == 4
-    for text in (told.out, told.err, (tmp_path / "r.xml").read_text(encoding="utf-8")):
+    ended = bascule("agent", "check", f"{page}/ge", "--junit", "r.xml", "--client-id", "me")
+    assert ended.code == 4
+    for text in (ended.out, ended.err, (tmp_path / "r.xml").read_text(encoding="utf-8")):
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
-    words = " ".join(told.out.split())
+    words = " ".join(ended.out.split())
     assert "it names version" in words
     assert "sent: GET /health" in words
     assert "came: 200 application/json" in words
@@ -127,13 +127,13 @@ def test_what_is_broken_is_told_with_what_was_sent_and_what_came_and_steers_no_t
     assert (as_json.code, "\x1b" in as_json.out) == (4, False)
 
 
-def test_a_file_that_cannot_be_written_is_told(bascule: Bascule, page: str) -> None:
-    told = bascule("agent", "check", f"{page}/ge", "--junit", "no/such/folder.xml")
-    assert (told.code, "no/such/folder.xml" in told.err) == (2, True)
+def test_a_file_that_cannot_be_written_is_named(bascule: Bascule, page: str) -> None:
+    ended = bascule("agent", "check", f"{page}/ge", "--junit", "no/such/folder.xml")
+    assert (ended.code, "no/such/folder.xml" in ended.err) == (2, True)
 
 
 def test_a_secret_is_shown_nowhere(bascule: Bascule, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGENT_SECRET", "s3cret-of-ours")
-    told = bascule("agent", "check", f"{page}/ge", "--secret-env", "AGENT_SECRET", "--json", "--junit", "r.xml")
-    assert "s3cret-of-ours" not in told.out + told.err + Path("r.xml").read_text(encoding="utf-8")
-    assert "client_secret" in told.out
+    ended = bascule("agent", "check", f"{page}/ge", "--secret-env", "AGENT_SECRET", "--json", "--junit", "r.xml")
+    assert "s3cret-of-ours" not in ended.out + ended.err + Path("r.xml").read_text(encoding="utf-8")
+    assert "client_secret" in ended.out
