@@ -44,7 +44,7 @@ class Purpose(StrEnum):
     AFTER_LOWER_FIND = "under the number from before, after a `find` that had a lower one"
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Write:
     """One write that the suite sent, and what was read around it."""
 
@@ -208,14 +208,17 @@ class Drive:
         again.before, again.after = first.after, await self._read_around(agent, verb.name)
 
     async def _meanwhile(self, agent: Agent, running: Write) -> None:
+        """Only where so much is left that none of it comes after the end, when it would be a second synchronisation."""
+        if not await self._poll(running) or not _is_below(running.operation.get("progress"), 0.5):
+            return
+        reopen = await self._write(agent, "reopen", {}, Purpose.MEANWHILE)
         again = await self._write(agent, running.verb, running.payload, Purpose.SAME_KEY, key=running.key)
+        other = await self._write(agent, running.verb, running.payload, Purpose.MEANWHILE)
         again.before = running.before
-        await self._write(agent, running.verb, running.payload, Purpose.MEANWHILE)
-        await self._write(agent, "reopen", {}, Purpose.MEANWHILE)
-        await self._poll(running)
-        if not running.goes_on:
-            # It may have ended before these were sent: then they say nothing.
-            self.writes = [one for one in self.writes if one.purpose is not Purpose.MEANWHILE and one is not again]
+        if not await self._poll(running):
+            # It ended meanwhile, perhaps before these came: they say nothing, and one of them may go on.
+            await self._until_over(other)
+            self.writes = [one for one in self.writes if one not in (reopen, again, other)]
 
     async def _until_over(self, write: Write) -> None:
         surroundings = write.agent.surroundings
@@ -224,11 +227,13 @@ class Drive:
             await surroundings.pause(POLL)
             await self._poll(write)
 
-    async def _poll(self, write: Write) -> None:
+    async def _poll(self, write: Write) -> bool:
+        """Whether it still goes on."""
         identifier = write.operation.get("id")
         if not isinstance(identifier, str):
             raise NotTried("the operation names no id")
         write.polls.append(await write.agent.read_operation(identifier))
+        return write.goes_on
 
     async def _wait_for(self, agent: Agent, verb: str) -> None:
         """For what goes on by itself after this write."""
@@ -324,6 +329,10 @@ class Drive:
         if isinstance(identifier, str) and identifier:
             write.by_id = await agent.read_operation(identifier)
         return write
+
+
+def _is_below(progress: object, limit: float) -> bool:
+    return isinstance(progress, int | float) and progress < limit
 
 
 def _validated(facts: Exchange) -> bool:

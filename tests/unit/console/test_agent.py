@@ -85,7 +85,7 @@ def test_an_agent_that_keeps_its_promises_ends_with_0_and_each_is_shown_on_80_co
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     scenario = tmp_path / "scenario.yaml"
-    scenario.write_text("{sync_seconds: 0.2, honour_keys: true}", encoding="utf-8")
+    scenario.write_text("{sync_seconds: 1, honour_keys: true}", encoding="utf-8")
     with start_sandbox(sample(2, seed=1), scenario=scenario) as sandbox:
         url = sandbox.url
         read = bascule("agent", "check", f"{url}/ge", "--system", "ge", "--cabinet", "C0001")
