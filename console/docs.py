@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from bascule.checks.consistency import RULES
+from bascule.conformance import PROMISES
 from bascule.connectors import openapi
 from bascule.inventory import WaveSettings, schema_text
 from bascule.inventory.waves import FORMS
@@ -30,6 +31,7 @@ def pages() -> dict[Path, str]:
         DOCS / "commands.md": commands_page(),
         DOCS / "settings.md": settings_page(),
         DOCS / "waves.md": waves_page(),
+        DOCS / "contract" / "promises.md": promises_page(),
         DOCS / "inventory.schema.json": schema_text(),
     }
 
@@ -90,6 +92,22 @@ def consistency_page() -> str:
             "*reservation* goes into its procès-verbal, *note* is good to know.",
             "",
             *_table(["rule", "level", "what must hold", "rests on", "what to do"], rows),
+            "",
+        ]
+    )
+
+
+def promises_page() -> str:
+    rows = [[promise.number, promise.section, promise.sentence, promise.needs.value] for promise in PROMISES]
+    return "\n".join(
+        [
+            GENERATED,
+            "# The promises of an agent",
+            "",
+            "What [the contract](README.md) asks of an agent, as far as it can be tried from outside. `bascule agent check URL` tries each by",
+            "its number: it only reads, and what needs *writes* is tried with `--writes` on a test cabinet, which is changed for good.",
+            "",
+            *_table(["no", "section", "the agent promises", "needs"], rows),
             "",
         ]
     )

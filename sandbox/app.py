@@ -110,8 +110,8 @@ def _serve_cabinets(app: FastAPI, sandbox: Sandbox, system: wire.System, door: D
         async def endpoint(request: Request) -> Response:
             answer = await admitted(request, respond)
             response = await _sent(request, answer, sandbox)
-            is_ours = response.headers.get("content-type") == JSON["content-type"]  # no proxy's page
-            if is_ours and (asked := request.headers.get(wire.REQUEST_ID)):
+            is_page = response.headers.get("content-type", "").startswith("text/html")  # of a proxy, that knows no contract
+            if not is_page and (asked := request.headers.get(wire.REQUEST_ID)):
                 response.headers[wire.REQUEST_ID] = asked if answer.echoes else OF_ANOTHER
             return response
 
