@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from console import (
+    agent,
     auditing,
     commanding,
     following,
@@ -47,6 +48,7 @@ reporting.register(app)
 watching.register(app)
 following.register(app)
 auditing.register(app)
+agent.register(app)
 
 
 def version(asked: bool) -> None:

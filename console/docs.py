@@ -11,6 +11,7 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from bascule.conformance import PROMISES
 from bascule.connectors import openapi
 from bascule.inventory import WaveSettings, schema_text
 from bascule.inventory.waves import FORMS
@@ -28,6 +29,7 @@ def pages() -> dict[Path, str]:
         DOCS / "commands.md": commands_page(),
         DOCS / "settings.md": settings_page(),
         DOCS / "waves.md": waves_page(),
+        DOCS / "contract" / "promises.md": promises_page(),
         DOCS / "inventory.schema.json": schema_text(),
     }
 
@@ -71,6 +73,22 @@ def procedure_page() -> str:
             "```mermaid",
             *_graph(),
             "```",
+            "",
+        ]
+    )
+
+
+def promises_page() -> str:
+    rows = [[promise.number, promise.section, promise.sentence, promise.needs.value] for promise in PROMISES]
+    return "\n".join(
+        [
+            GENERATED,
+            "# The promises of an agent",
+            "",
+            "What [the contract](README.md) asks of an agent, as far as it can be tried from outside. `bascule agent check URL` tries each by",
+            "its number: it only reads, and what needs *writes* is tried with `--writes` on a test cabinet, which is changed for good.",
+            "",
+            *_table(["no", "section", "the agent promises", "needs"], rows),
             "",
         ]
     )

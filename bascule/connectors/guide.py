@@ -68,6 +68,7 @@ speaks to it over HTTP, as these documents say:
 - [my-sage.openapi.json](my-sage.openapi.json): who is AdminSage, the activation key
 - [ge.openapi.json](ge.openapi.json): the source, its wizard, its lists, the synchronisation
 - [s4a.openapi.json](s4a.openapi.json): the sign-up, the target's lists, users
+- [promises.md](promises.md): what an agent promises, by numbers; `bascule agent check` tries each
 
 **The contract is ours, not Sage's.** Sage publishes no interface for this migration. Nothing here describes, wraps or
 promises one; how an agent does what is asked is its own affair. `bascule sandbox` serves all three, so that an agent can be

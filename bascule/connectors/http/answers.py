@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from bascule.connectors.contract import REQUEST_ID, ErrorBody, Said, error_coded
 from bascule.connectors.http.line import Answer, Call
@@ -140,11 +141,14 @@ def _in_its_own_words(said: Said) -> str:
 
 def strangeness(error: ValidationError) -> str:
     """The first thing that is not as the contract has it. Shows words and names of fields, never other values."""
-    first = error.errors(include_url=False)[0]
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in first["loc"]).lstrip(".")
-    match first["type"]:
+    return oddity(error.errors(include_url=False)[0])
+
+
+def oddity(detail: ErrorDetails) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in detail["loc"]).lstrip(".")
+    match detail["type"]:
         case "enum" | "literal_error":
-            return f"the word {shown(first['input'])!r} in `{place}`, which the contract does not know"
+            return f"the word {shown(detail['input'])!r} in `{place}`, which the contract does not know"
         case "unexpected_keyword_argument" | "extra_forbidden":
             return f"the field `{place}`, which the contract does not know"
         case "missing":
@@ -152,7 +156,7 @@ def strangeness(error: ValidationError) -> str:
         case _ if not place:
             return "no object of JSON"
         case _:
-            return f"something else than the contract has in `{place}` ({first['msg'][:1].lower()}{first['msg'][1:]})"
+            return f"something else than the contract has in `{place}` ({detail['msg'][:1].lower()}{detail['msg'][1:]})"
 
 
 def kind_of(answer: Answer) -> str:

@@ -37,7 +37,19 @@ def test_the_verbs_of_this_version_are_all_there_and_no_other() -> None:
     auditing = {f"bascule audit {verb}" for verb in ("show", "verify", "export")}
     assert set(COMMANDS) == inventory | looking | playing | planning | governing | auditing | {
         f"bascule {verb}"
-        for verb in ("run", "rerun", "inbox", "answer", "approve", "withdraw", "notify", "demo", "server", "reconcile")
+        for verb in (
+            "run",
+            "rerun",
+            "inbox",
+            "answer",
+            "approve",
+            "withdraw",
+            "notify",
+            "demo",
+            "server",
+            "reconcile",
+            "agent check",
+        )
     }
 
 
@@ -56,7 +68,12 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    [*("inventory check", "inventory diff", "status", "inbox", "doctor", "run", "rerun"), "audit show", "audit verify"],
+    [
+        *("inventory check", "inventory diff", "status", "inbox", "doctor", "run", "rerun"),
+        "audit show",
+        "audit verify",
+        "agent check",
+    ],
 )
 def test_a_verb_that_tells_something_tells_it_to_programs_too(verb: str) -> None:
     assert "--json" in [flag for option in COMMANDS[f"bascule {verb}"].params for flag in option.opts]
