@@ -32,8 +32,9 @@ def create_app(sage: Sage, *, secret: str | None = None) -> FastAPI:
     """`secret`: what a client must know to get a token. None: whoever reaches the agent gets one."""
     app = FastAPI(title="An agent for Bascule", version=VERSION)
     app.add_middleware(GZipMiddleware)  # where the caller accepts it
+    fences: dict[str, int] = {}
     for system in BASES:
-        app.include_router(Agent(system, sage, secret).router)
+        app.include_router(Agent(system, sage, Journal(fences), secret).router)
     return app
 
 
@@ -61,11 +62,10 @@ class ContractRoute(APIRoute):
 
 
 class Agent:
-    """One of the three systems, with a base URL, tokens and a journal of its own."""
+    """One of the three systems, with a base URL, tokens and operations of its own."""
 
-    def __init__(self, system: System, sage: Sage, secret: str | None) -> None:
-        self.system, self.sage, self.secret = system, sage, secret
-        self.journal = Journal()
+    def __init__(self, system: System, sage: Sage, journal: Journal, secret: str | None) -> None:
+        self.system, self.sage, self.journal, self.secret = system, sage, journal, secret
         self.tokens: dict[str, datetime] = {}
         self.router = APIRouter(prefix=BASES[system], tags=[system], route_class=ContractRoute)
         add, guarded = self.router.add_api_route, [Depends(self.authorise)]

@@ -31,9 +31,10 @@ class Journal:
     certain that nothing was changed, and that nothing can be any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fences: dict[str, int]) -> None:
+        """`fences`: the highest number seen of each cabinet, by all systems together."""
         self._operations: list[Operation] = []
-        self._fences: dict[str, int] = {}
+        self._fences = fences
 
     def admit(self, cabinet: str, fence: int) -> None:
         """Refuses what comes from a process that was taken over and does not know it yet."""

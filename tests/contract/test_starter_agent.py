@@ -9,8 +9,11 @@ from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 from fastapi import FastAPI
 
+from bascule.conformance import PROMISES, CheckRequest, Surroundings, check_agent
+from bascule.conformance import Outcome as Tried
 from bascule.connectors.contract import ERRORS, REQUEST_ID, VERBS, VERSION
 from bascule.connectors.openapi import served_as
 from bascule.ledger import EntryKind, first_broken
@@ -24,6 +27,16 @@ from tests.builders import ONE_TIME, Time, cabinets, stage_before, with_people
 FOLDER = Path(__file__).parents[2] / "examples" / "agent"
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
 COLUMNS = ("code", "name", "siren", "siret", "entity", "admin_email", "default_profile", "default_group")
+
+NOT_TRIED = {
+    "P01": "in process there is no TLS",
+    "P18": "in process there are no connections",
+    "P35": "it can tell everything: nothing is `unknown`",
+    "P38": "it gives no ETag",
+    "P39": "it gives no ETag",
+    "P43": "it is never too busy",
+    "P74": "nobody is connected to a made-up GE",
+}
 
 
 def starter_agent(moved: tuple[Cabinet, ...], clock: Time) -> FastAPI:
@@ -44,6 +57,19 @@ async def test_the_starter_agent_carries_a_wave_of_20_to_ok_and_does_nothing_twi
         proven = {entry.step for entry in history if entry.kind is EntryKind.PROOF}
         assert proven == {step.name for step in PROCEDURE}, code
         assert first_broken(history) is None, code
+
+
+async def test_the_starter_agent_keeps_every_promise_of_the_contract() -> None:
+    moved, clock = cabinets(2), Time()
+    request = CheckRequest(url="http://agent", cabinet="C0001", other="C0002", writes=True)
+    agent = httpx.ASGITransport(starter_agent(moved, clock))
+
+    result = await check_agent(request, Surroundings(now=clock.now, pause=clock.sleep, transport=agent))
+
+    assert [(one.promise.number, one.found) for one in result.failed] == []
+    assert set(result.reached) == {verb.name for verb in VERBS}
+    untried = {one.number for one in PROMISES if result.outcome_of(one) is Tried.NOT_TRIED}
+    assert untried == NOT_TRIED.keys()
 
 
 def test_the_starter_agent_knows_every_write_and_error_as_the_contract_has_them() -> None:
