@@ -52,7 +52,7 @@ class Sage:
         """Carries out a write, wholly; a synchronisation is only begun. Raises `Refused` where nothing was changed.
 
         Any other exception means that nobody knows how much was done. What the contract calls *human* is done here too, so
-        that a wave can be tried without people. In earnest Bascule asks people, and yours may answer `unknown-verb`.
+        that a wave can be tried without people. In earnest Bascule asks people: strike from `VERBS` what yours leaves to them.
         """
         now = self.now()
         self._cabinets[operation.cabinet].settled(now).carry_out(operation, order, now)
