@@ -48,8 +48,6 @@ FIRST_SIREN = 29_000_000
 SIRENS = 1_000_000
 STRIDE = 617_801
 """Prime to SIRENS, so that stepping by it meets every number once."""
-
-
 PILOT = "pilot"
 
 

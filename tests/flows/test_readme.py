@@ -39,7 +39,7 @@ def test_the_readmes_wave_of_your_own_works_pasted_line_by_line(tmp_path: Path) 
                 assert code == 0, f"{line}\n{said}"
         outcomes = {wave: terminal.outcomes(wave) for wave in ("pilot", "lyon")}
 
-    assert outcomes == {"pilot": {"ok": 4}, "lyon": {"ok": 16}}
+    assert outcomes == {"pilot": {"ok": 2}, "lyon": {"ok": 8}}
 
 
 def pasted_lines() -> list[str]:
