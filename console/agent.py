@@ -85,10 +85,10 @@ def check(
         Path | None, typer.Option("--junit", help="Write the results to this file, as JUnit's XML.")
     ] = None,
 ) -> None:
-    """Try every promise of the contract on an agent, and tell each as passed, failed or not tried.
+    """Try every promise of the contract on an agent, and say of each whether it passed, failed or was not tried.
 
     It only reads, unless --writes is given with a test cabinet: that one it drives through the migration, AdminSage, terms and
-    synchronisation included, under fencing numbers that count the seconds since 1970. The promises, by number, are in
+    synchronisation included, under fencing numbers that count the seconds since 1970: it then refuses lower ones. The promises, by number, are in
     docs/contract/promises.md. Exit code 4: one failed; 2: no agent answers there. --json prints `url`, `contract`, `systems`,
     `cabinet`, `writes`, how many `passed`, `failed` and `not_tried`, the writes `reached` and `missed`, and `promises`: each
     with `number`, `section`, `promise`, `outcome`, and by name under `systems` its `outcome`, what was `found`, `sent`, and what `came`.
@@ -161,8 +161,8 @@ def _in_words(result: CheckResult) -> Iterator[RenderableType]:
     for promise in PROMISES:
         if promise not in silent:
             outcome = result.outcome_of(promise)
-            told = "\n".join((promise.sentence, *_details(result, promise)))
-            table.add_row(promise.number, as_text(outcome.value, style=COLOURS[outcome]), as_text(told))
+            lines = "\n".join((promise.sentence, *_details(result, promise)))
+            table.add_row(promise.number, as_text(outcome.value, style=COLOURS[outcome]), as_text(lines))
     yield table
     if silent:
         lacking = "--writes and a test cabinet" if result.request.cabinet else "--cabinet, or --cabinet and --writes"

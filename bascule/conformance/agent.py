@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from bascule.conformance.exchange import Exchange, Kind
-from bascule.conformance.promise import NotTried
+from bascule.conformance.verdict import NotTried
 from bascule.connectors.contract import REQUEST_ID
 from bascule.connectors.http.answers import shown
 from bascule.connectors.http.line import LONGEST_ANSWER, patience
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 NOBODY = "NOBODY-0-0"
 """A cabinet's code, well formed, that no agent answers for."""
+
+SLOWER = 4
+"""How many times longer lists and writes may take than other calls."""
 
 LONGEST_PATIENCE = 60.0
 """Seconds of a `Retry-After` that the suite waits out, and at most so often:"""
@@ -128,7 +131,7 @@ class Agent:
         self._kept.setdefault("token", exchange)
         token, life = exchange.fields.get("access_token"), exchange.fields.get("expires_in")
         self.token = token if exchange.status == 200 and isinstance(token, str) and is_sendable(token) else None
-        seconds = float(life) if isinstance(life, int | float) and life > 0 else 300.0
+        seconds = min(life, 86400) if isinstance(life, int | float) and life > 0 else 300
         self._token_until = self.surroundings.now().timestamp() + 0.9 * seconds
 
     async def bearer(self, *, instead_of: str | None = None) -> str:
@@ -236,33 +239,39 @@ class Agent:
         shown_as: str,
     ) -> Exchange:
         identifier = uuid.uuid4().hex
+        within = self.request.timeout * (SLOWER if kind in ("lists", "write") else 1)
         request = httpx.Request(
             method,
             self.base_url.copy_with(raw_path=self.base_url.raw_path.rstrip(b"/") + path.encode("ascii")),
             headers=self.headers(identifier, bearer, headers),
             content=content,
-            extensions={"timeout": httpx.Timeout(self.request.timeout).as_dict()},
+            extensions={"timeout": httpx.Timeout(within).as_dict()},
         )
         line = shown(f"{method} {path}{f', {shown_as}' if shown_as else ''}", 300)
-        told = {"kind": kind, "sent": line, "request_id": identifier, "sent_at": self.surroundings.now()}
-        exchange = await self._answered(request, told)
+        known: dict[str, Any] = {
+            "kind": kind,
+            "sent": line,
+            "request_id": identifier,
+            "sent_at": self.surroundings.now(),
+        }
+        try:
+            async with asyncio.timeout(within):
+                known |= await self._answer(request)
+        except (httpx.HTTPError, TimeoutError, OSError) as error:
+            known["trouble"] = _trouble(error)
+        exchange = Exchange(**known, received_at=self.surroundings.now())
         self.exchanges.append(exchange)
         return exchange
 
-    async def _answered(self, request: httpx.Request, told: dict[str, Any]) -> Exchange:
+    async def _answer(self, request: httpx.Request) -> dict[str, Any]:
+        response = await self.client.send(request, stream=True)
         try:
-            async with asyncio.timeout(self.request.timeout):
-                response = await self.client.send(request, stream=True)
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
-            return Exchange(**told, trouble=_trouble(error))
-        told |= {"status": response.status_code, "headers": {n.lower(): v for n, v in response.headers.items()}}
-        try:
-            async with asyncio.timeout(self.request.timeout):
-                return Exchange(**told, body=await _body(response))
-        except httpx.DecodingError:
-            return Exchange(**told, trouble="what came cannot be unpacked")
-        except (httpx.HTTPError, TimeoutError, OSError) as error:
-            return Exchange(**told, trouble=_trouble(error))
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            come = {"status": response.status_code, "headers": headers}
+            try:
+                return {**come, "body": await _body(response)}
+            except httpx.HTTPError as error:
+                return {**come, "trouble": _trouble(error)}
         finally:
             await response.aclose()
 
@@ -279,11 +288,11 @@ class Agent:
 
 
 def path_of(cabinet: str, *parts: str) -> str:
-    return "/".join(("/cabinets", *(quote(part, safe="") for part in (cabinet, *parts))))
+    return "/".join(("/cabinets", *(quote(part, safe="", errors="replace") for part in (cabinet, *parts))))
 
 
 def to_bytes(payload: object) -> bytes:
-    return json.dumps(payload, ensure_ascii=False).encode()
+    return json.dumps(payload, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def is_sendable(token: str) -> bool:
@@ -307,6 +316,8 @@ async def _body(response: httpx.Response) -> bytes:
 
 
 def _trouble(error: Exception) -> str:
+    if isinstance(error, httpx.DecodingError):
+        return "what came cannot be unpacked"
     if isinstance(error, TimeoutError | httpx.TimeoutException):
         return "no answer in time"
     if isinstance(error, httpx.ConnectError):

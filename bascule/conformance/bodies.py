@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import NotTried
+from bascule.conformance.verdict import NotTried
 from bascule.connectors.http.answers import adapter, oddity
 from bascule.facts import Instant
 
@@ -75,6 +75,22 @@ def instants_in(value: Any, place: str = "") -> Iterator[tuple[str, datetime]]:
             yield place, instant
 
 
-def differences(first: dict[str, Any], second: dict[str, Any], *, besides: frozenset[str]) -> list[str]:
-    """Names of fields that differ, `besides` these."""
-    return [name for name in {**first, **second} if name not in besides and first.get(name) != second.get(name)]
+LIVING = frozenset({"taken_at", "sessions", "synchronisation", "unknown"})
+"""What may change between two reads without anybody writing."""
+
+
+def changes(before: Exchange, after: Exchange) -> list[str]:
+    """Names of fields of two reads that differ, where only a write can have changed them."""
+    first, second = before.fields, after.fields
+    return [
+        name
+        for name in {**first, **second}
+        if name not in LIVING and _settled(name, first.get(name)) != _settled(name, second.get(name))
+    ]
+
+
+def _settled(name: str, value: Any) -> Any:
+    """Who is invited becomes active without anybody writing."""
+    if name != "users" or not isinstance(value, list):
+        return value
+    return [row.get("email") for row in value if isinstance(row, dict)]

@@ -1,4 +1,4 @@
-"""Tries every promise at an agent, and tells what became of each."""
+"""Tries every promise at an agent, and says what became of each."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import httpx
 from bascule.conformance.agent import Agent, CheckRequest, Surroundings
 from bascule.conformance.drive import Drive
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import Needs, NotTried, Outcome, Promise, PromiseBroken, PromiseResult
+from bascule.conformance.promise import Needs, Outcome, Promise, PromiseResult
 from bascule.conformance.promises import PROMISES
+from bascule.conformance.verdict import NotTried, PromiseBroken
 from bascule.connectors.http.line import checked
 from bascule.connectors.openapi import served_as
 from bascule.errors import BasculeError
@@ -83,7 +84,7 @@ async def check_agent(request: CheckRequest, surroundings: Surroundings | None =
 
 
 def _turn(promise: Promise) -> tuple[bool, bool, str]:
-    """Reads before writes, and what every answer tells at the end."""
+    """Reads before writes, and what every answer shows at the end."""
     return promise.observed, promise.needs is Needs.WRITES, promise.number
 
 
@@ -118,19 +119,20 @@ async def _agents_at(
     at_url = agent(request.system or System.GE, url)
     health = await at_url.health()
     if _is_of_an_agent(health):
-        return {system: agent(system, url) for system in [request.system or _said_by(health, url)]}
+        at_url.system = request.system or _said_by(health, url)
+        return {at_url.system: at_url}
     wanted = [request.system] if request.system else list(System)
     below = {
         system: agent(system, url.copy_with(path=f"{url.path.rstrip('/')}/{served_as(system)}")) for system in wanted
     }
     found = {system: one for system, one in below.items() if _is_of_an_agent(await one.health())}
     if not found:
-        raise NoAgent(f"No agent answers at {url}: {_told_of(health)}")
+        raise NoAgent(f"No agent answers at {url}: {_description_of(health)}")
     return found
 
 
 def _is_of_an_agent(health: Exchange) -> bool:
-    """As far as that can be told: a health, however wrong, or an error of the contract other than *no such path*."""
+    """As far as that can be seen: a health, however wrong, or an error of the contract other than *no such path*."""
     if health.status == 200 and not health.codes:
         return bool({"system", "contract"} & health.fields.keys())
     return bool(health.codes) and health.status != 404
@@ -143,7 +145,7 @@ def _said_by(health: Exchange, url: httpx.URL) -> System:
     return next((system for system in System if url.path.rstrip("/").endswith(served_as(system))), System.GE)
 
 
-def _told_of(health: Exchange) -> str:
+def _description_of(health: Exchange) -> str:
     if not health.status:
         return f"{health.trouble}."
     if "html" in health.headers.get("content-type", "") or health.body.lstrip()[:1] == b"<":

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import uuid
 from dataclasses import dataclass
 
 from bascule.conformance.agent import Agent, path_of
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import NotTried, PromiseBroken, require
+from bascule.conformance.verdict import NotTried, PromiseBroken, require
 from bascule.connectors.contract import REQUEST_ID
+from bascule.connectors.http.line import LONGEST_ANSWER
 
 
 @dataclass(frozen=True)
@@ -33,26 +35,27 @@ async def two_on_one_connection(agent: Agent) -> None:
     path = path_of(agent.cabinet)
     bearer = await agent.bearer()
     raw = (agent.base_url.raw_path.rstrip(b"/") + path.encode()).decode("ascii")
-    told = Exchange(
-        kind="facts", sent=f"GET {path}, twice on one connection", request_id="", sent_at=agent.surroundings.now()
-    )
+    sent, now = f"GET {path}, twice on one connection", agent.surroundings.now()
+    pair = Exchange(kind="facts", sent=sent, request_id="", sent_at=now, received_at=now)
     try:
         async with asyncio.timeout(agent.request.timeout):
             reader, writer = await asyncio.open_connection(agent.base_url.host, _port(agent), ssl=_tls(agent))
             try:
-                await _ask_twice(reader, writer, agent, raw, bearer, told)
+                await _ask_twice(reader, writer, agent, raw, bearer, pair)
             finally:
                 writer.close()
+                with contextlib.suppress(OSError):
+                    await writer.wait_closed()
     except (OSError, EOFError, TimeoutError) as cut:
         raise NotTried(f"the connection ended: {type(cut).__name__}") from cut
-    except _NotHttp:
+    except (_NotHttp, asyncio.LimitOverrunError):
         raise PromiseBroken(
-            told, "after the first answer there are bytes on the connection that are no answer"
+            pair, "after the first answer there are bytes on the connection that are no answer"
         ) from None
 
 
 async def _ask_twice(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, agent: Agent, path: str, bearer: str, told: Exchange
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, agent: Agent, path: str, bearer: str, pair: Exchange
 ) -> None:
     identifiers = [uuid.uuid4().hex, uuid.uuid4().hex]
     for number, identifier in enumerate(identifiers):
@@ -60,9 +63,9 @@ async def _ask_twice(
         answer = await _read(reader)
         echoed = answer.headers.get(REQUEST_ID.lower(), identifier)
         is_of_before = number == 1 and echoed == identifiers[0]
-        require(not is_of_before, told, "the second answer is the first one once more: it was sent twice")
+        require(not is_of_before, pair, "the second answer is the first one once more: it was sent twice")
         if answer.closes:
-            require(not await reader.read(1), told, "after the answer there are bytes on the connection")
+            require(not await reader.read(1), pair, "after the answer there are bytes on the connection")
             return
 
 
@@ -82,7 +85,7 @@ async def _read(reader: asyncio.StreamReader) -> _Answer:
     if headers.get("transfer-encoding", "").lower() == "chunked":
         return _Answer(headers, await _chunked(reader))
     if headers.get("content-length", "").isdecimal():
-        return _Answer(headers, await reader.readexactly(int(headers["content-length"])))
+        return _Answer(headers, await reader.readexactly(min(int(headers["content-length"]), LONGEST_ANSWER)))
     return _Answer({**headers, "connection": "close"}, await reader.read())
 
 
@@ -94,6 +97,8 @@ async def _chunked(reader: asyncio.StreamReader) -> bytes:
             length = int(size, 16)
         except ValueError:
             raise _NotHttp from None
+        if length < 0 or len(body) + length > LONGEST_ANSWER:
+            raise _NotHttp
         body += await reader.readexactly(length)
         await reader.readuntil(b"\r\n")
         if not length:

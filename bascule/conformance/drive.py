@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -13,7 +13,7 @@ from typing import Any
 from bascule.conformance.agent import Agent, to_bytes
 from bascule.conformance.exchange import Exchange
 from bascule.conformance.payloads import PROBES, WRONG_VALUES, payload_of
-from bascule.conformance.promise import NotTried
+from bascule.conformance.verdict import NotTried
 from bascule.connectors import OperationStatus
 from bascule.connectors.contract import VERBS, Verb, verb_named
 from bascule.model import Kind, System
@@ -38,6 +38,7 @@ class Purpose(StrEnum):
     BAD_FENCE = "with a word for its fencing number"
     NO_JSON = "with a body that is no JSON"
     WRONG_TOKEN = "with a wrong token"  # noqa: S105  # in words
+    KNOWN_FENCE = "under the fencing number that it knows"
     LOWER_FENCE = "under a lower fencing number"
     AFTER_FIND = "under the number from before a `find` that had a higher one"
     AFTER_LOWER_FIND = "under the number from before, after a `find` that had a lower one"
@@ -65,8 +66,18 @@ class Write:
     @property
     def operation(self) -> dict[str, Any]:
         """As it was said last; empty where none was."""
-        last = self.polls[-1] if self.polls else self.exchange
-        return {} if last.is_error else last.fields
+        return {} if self.last.is_error else self.last.fields
+
+    @property
+    def last(self) -> Exchange:
+        return self.polls[-1] if self.polls else self.exchange
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Codes with which it was refused: in an error, or in an operation that did not begin."""
+        said = self.exchange.fields
+        code = said.get("error_code") if said.get("status") == OperationStatus.NOT_BEGUN else None
+        return self.exchange.codes or ((code,) if isinstance(code, str) else ())
 
     @property
     def has_succeeded(self) -> bool:
@@ -113,7 +124,7 @@ class Drive:
                     await self._as_far_as_it_goes(part(agent))
             try:
                 for verb in VERBS:
-                    await self._as_far_as_it_goes(self._carry_out(verb))
+                    await self._as_far_as_it_goes(self._try_in_turn(verb))
             finally:
                 await self._as_far_as_it_goes(self._let_users_in())
             for agent in self._agents.values():
@@ -145,9 +156,9 @@ class Drive:
         await self._post(agent, verb, Purpose.WRONG_TOKEN, whole, both, bearer="nobody-was-granted-this")
 
     async def _too_early(self, agent: Agent) -> None:
-        facts = (await agent.readable_facts()).fields
-        for verb, is_early in TOO_EARLY.items():
-            if verb_named[verb].system is agent.system and is_early(facts):
+        facts = await agent.readable_facts()
+        for verb, early in TOO_EARLY.items():
+            if verb_named[verb].system is agent.system and early.holds(facts):
                 await self._as_far_as_it_goes(self._try_early(agent, verb))
 
     async def _try_early(self, agent: Agent, verb: str) -> None:
@@ -155,7 +166,7 @@ class Drive:
 
     # Along the procedure
 
-    async def _carry_out(self, verb: Verb) -> None:
+    async def _try_in_turn(self, verb: Verb) -> None:
         agent = self._agents.get(verb.system)
         if agent is None:
             return
@@ -163,7 +174,7 @@ class Drive:
         if payload is None:
             return
         before = await self._read_around(agent, verb.name)
-        if verb.kind is not Kind.REPEATABLE and before.fields and EFFECTS[verb.name](before.fields, payload):
+        if verb.kind is not Kind.REPEATABLE and before.fields and EFFECTS[verb.name](before, payload):
             self.missed[verb.name] = f"`{verb.name}` is done already at this cabinet"
             return
         for wrong in WRONG_VALUES.get(verb.name, ()):
@@ -175,7 +186,7 @@ class Drive:
         await self._until_over(write)
         write.after = await self._read_around(agent, verb.name)
         if not write.has_succeeded:
-            self.missed[verb.name] = f"`{verb.name}` did not succeed: {write.exchange.came}"
+            self.missed[verb.name] = f"`{verb.name}` did not succeed: {write.last.came}"
             return
         await self._read_lists_after(verb.name)
         if not verb.long:
@@ -225,7 +236,7 @@ class Drive:
         if is_there is None:
             return
         until = agent.surroundings.now() + timedelta(seconds=agent.request.long)
-        while not is_there((await agent.read_facts()).fields) and agent.surroundings.now() < until:
+        while not is_there(await agent.read_facts()) and agent.surroundings.now() < until:
             await agent.surroundings.pause(POLL)
 
     async def _read_around(self, agent: Agent, verb: str) -> Exchange:
@@ -249,14 +260,21 @@ class Drive:
         """Afterwards the cabinet knows a higher number than before, which the other systems of it are asked under, too."""
         if not any(one.has_succeeded for one in self.of(agent, Purpose.FIRST, Purpose.AGAIN)):
             return
-        verb, payload = PROBES[agent.system]
+        verb, payload = PROBES[agent.system][0], self._harmless(agent)
         fence = self._fence
+        await self._write(agent, verb, payload, Purpose.KNOWN_FENCE)
         await self._write(agent, verb, payload, Purpose.LOWER_FENCE, fence=fence - 1)
-        self._fence = fence + 10
+        self._fence = fence + 1
         await agent.find("never-sent-by-anybody", fence=self._fence)
         await self._write(agent, verb, payload, Purpose.AFTER_FIND, fence=fence)
         self.lower_finds[agent.system] = await agent.find("never-sent-by-anybody", fence=fence)
         await self._write(agent, verb, payload, Purpose.AFTER_LOWER_FIND, fence=fence)
+
+    def _harmless(self, agent: Agent) -> dict[str, Any]:
+        """What the probe carried along the procedure, where it was there: then it changes nothing."""
+        verb, payload = PROBES[agent.system]
+        sent = [one.payload for one in self.of(agent, Purpose.FIRST) if one.verb == verb]
+        return sent[0] if sent else payload
 
     # How it is sent
 
@@ -308,59 +326,67 @@ class Drive:
         return write
 
 
-Facts = dict[str, Any]
+def _validated(facts: Exchange) -> bool:
+    return any(one.get("status") == "validated" for one in facts.rows("admin_sages"))
 
 
-def _validated(facts: Facts) -> bool:
-    return any(one.get("status") == "validated" for one in _rows(facts, "admin_sages"))
+@dataclass(frozen=True)
+class Early:
+    """When a write comes too early, as the facts have it, and with what it must then be refused."""
+
+    holds: Callable[[Exchange], bool]
+    codes: tuple[str, ...]
 
 
-def _rows(body: Facts, name: str) -> Iterator[dict[str, Any]]:
-    rows = body.get(name)
-    return (row for row in rows if isinstance(row, dict)) if isinstance(rows, list) else iter(())
-
-
-TOO_EARLY: dict[str, Callable[[Facts], bool]] = {
-    "connect": lambda facts: not facts.get("tab_visible"),
-    "defaults": lambda facts: not facts.get("connected_entity"),
-    "open-exe": lambda facts: not facts.get("returned_at"),
-    "synchronise": lambda facts: not facts.get("wizard_finished") or not facts.get("returned_at"),
-    "users": lambda facts: facts.get("workspace") != "ready",
+TOO_EARLY: Mapping[str, Early] = {
+    "connect": Early(lambda facts: not facts.fields.get("tab_visible"), ("tab-absent",)),
+    "defaults": Early(lambda facts: not facts.fields.get("connected_entity"), ("not-connected",)),
+    "open-exe": Early(lambda facts: not facts.fields.get("returned_at"), ("wrong-order",)),
+    "synchronise": Early(lambda facts: not facts.fields.get("returned_at"), ("wrong-order", "not-connected")),
+    "users": Early(lambda facts: facts.fields.get("workspace") != "ready", ("workspace-not-ready",)),
 }
-"""Writes that must be refused where the facts are so."""
 
 SHOWN_ELSEWHERE = {"lock-out": System.GE, "synchronise": System.S4A}
 """Writes after which the lists of a system are the proof of something."""
 
 SHOWN_IN_LISTS = frozenset({"users", "assignments"})
 
-AWAITED: dict[str, Callable[[Facts], bool]] = {
+AWAITED: Mapping[str, Callable[[Exchange], bool]] = {
     "admin-sage": _validated,
-    "terms": lambda facts: facts.get("workspace") == "ready",
+    "terms": lambda facts: facts.fields.get("workspace") == "ready",
 }
 """What goes on by itself after a write, and when it is there."""
 
-EFFECTS: dict[str, Callable[[Facts, dict[str, Any]], bool]] = {
-    "admin-sage": lambda f, p: any(one.get("email") == p["email"] for one in _rows(f, "admin_sages")),
-    "compute-key": lambda f, p: f.get("key_question") == p["question"],
-    "enter-key": lambda f, _: bool(f.get("key_entered_at")),
-    "restart": lambda f, _: bool(f.get("restarted_at")) and f.get("tab_visible") == f.get("licensed"),
-    "connect": lambda f, p: (f.get("connected_entity") or {}).get("id") == p["entity"],
-    "defaults": lambda f, _: bool(f.get("default_profile") and f.get("default_group") and f.get("wizard_finished")),
-    "sign-up": lambda f, p: f.get("signed_up_siren") == p["siren"] and bool(f.get("signed_up_at")),
-    "billing": lambda f, _: bool(f.get("billing_given_at")),
-    "terms": lambda f, _: bool(f.get("terms_accepted_at") and f.get("terms_signatory")),
-    "return-to-ge": lambda f, _: bool(f.get("returned_at")),
-    "open-exe": lambda f, _: bool(f.get("exe_opened_at")),
-    "backup": lambda f, _: bool(f.get("sql_backup_at") and f.get("mongo_backup_at")),
-    "lock-out": lambda f, _: f.get("locked_out_by") == "bascule" and bool(f.get("locked_out_at")),
-    "synchronise": lambda f, _: (f.get("synchronisation") or {}).get("status") == "done",
-    "reopen": lambda f, _: f.get("locked_out_by") is None,
-    "users": lambda f, p: (
-        {u["email"].casefold() for u in p["users"]} <= {str(one.get("email")).casefold() for one in _rows(f, "users")}
-    ),
-    "assignments": lambda f, p: (
-        {a["client"] for a in p["assignments"]} <= {one.get("client") for one in _rows(f, "assignments")}
+Effect = Callable[[Exchange, dict[str, Any]], bool]
+
+
+def _set(*names: str) -> Effect:
+    return lambda read, _: all(read.fields.get(name) for name in names)
+
+
+EFFECTS: Mapping[str, Effect] = {
+    "admin-sage": lambda read, sent: any(one.get("email") == sent["email"] for one in read.rows("admin_sages")),
+    "compute-key": lambda read, sent: read.fields.get("key_question") == sent["question"],
+    "enter-key": _set("key_entered_at", "licensed"),
+    "restart": _set("restarted_at"),
+    "connect": lambda read, sent: read.inner("connected_entity").get("id") == sent["entity"],
+    "defaults": _set("default_profile", "default_group", "wizard_finished"),
+    "sign-up": lambda read, sent: read.fields.get("signed_up_siren") == sent["siren"],
+    "billing": _set("billing_given_at"),
+    "terms": _set("terms_accepted_at", "terms_signatory"),
+    "return-to-ge": _set("returned_at"),
+    "open-exe": _set("exe_opened_at"),
+    "backup": _set("sql_backup_at", "mongo_backup_at"),
+    "lock-out": lambda read, _: read.fields.get("locked_out_by") == "bascule",
+    "synchronise": lambda read, _: read.inner("synchronisation").get("status") == "done",
+    "reopen": lambda read, _: "locked_out_by" in read.fields and read.fields["locked_out_by"] is None,
+    "users": lambda read, sent: _names(sent["users"], "email") <= _names(read.rows("users"), "email"),
+    "assignments": lambda read, sent: (
+        _names(sent["assignments"], "client") <= _names(read.rows("assignments"), "client")
     ),
 }
 """How facts, or lists, show that a write had its effect."""
+
+
+def _names(rows: list[dict[str, Any]], field: str) -> set[str]:
+    return {str(row.get(field)).casefold() for row in rows}

@@ -26,6 +26,7 @@ class Exchange:
     """The request, on one line."""
     request_id: str
     sent_at: datetime
+    received_at: datetime
     status: int = 0
     """0: no answer came."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -55,6 +56,21 @@ class Exchange:
         read = (one.get("code") for one in errors if isinstance(one, dict)) if isinstance(errors, list) else ()
         return tuple(code for code in read if isinstance(code, str))
 
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Objects of the list of this name, each with what of it is a plain value."""
+        rows = self.fields.get(name)
+        return [plain_values(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+    def texts(self, name: str) -> list[str]:
+        """Words of the list of this name."""
+        words = self.fields.get(name)
+        return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+    def inner(self, name: str) -> dict[str, Any]:
+        """The object of this name, empty where there is none."""
+        value = self.fields.get(name)
+        return plain_values(value) if isinstance(value, dict) else {}
+
     @property
     def is_error(self) -> bool:
         return self.status >= 400 or bool(self.codes)
@@ -64,9 +80,13 @@ class Exchange:
         """The answer, on one line. What a cabinet's facts and lists hold, and tokens, are not repeated."""
         if not self.status:
             return self.trouble
-        told = f"{self.status} {shown(self.headers.get('content-type', 'without a content type'))}"
+        line = f"{self.status} {shown(self.headers.get('content-type', 'without a content type'))}"
         if self.trouble:
-            return f"{told}, {self.trouble}"
+            return f"{line}, {self.trouble}"
         if self.kind in ("token", "facts", "lists") and not self.is_error:
-            return f"{told}, {len(self.body)} bytes"
-        return f"{told}: {shown(self.body.decode('utf-8', 'replace'), LONGEST_EXCERPT) or 'nothing'}"
+            return f"{line}, {len(self.body)} bytes"
+        return f"{line}: {shown(self.body.decode('utf-8', 'replace'), LONGEST_EXCERPT) or 'nothing'}"
+
+
+def plain_values(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is None or isinstance(value, str | int | float)}

@@ -1,4 +1,4 @@
-"""What the writes on a test cabinet carry, derived from what its systems tell."""
+"""What the writes on a test cabinet carry, derived from what its systems answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from bascule.conformance.agent import Agent
-from bascule.conformance.promise import NotTried
+from bascule.conformance.exchange import Exchange
+from bascule.conformance.verdict import NotTried
 from bascule.model import System
 
 Payload = dict[str, Any]
@@ -31,12 +32,12 @@ WRONG_VALUES: Mapping[str, tuple[Callable[[Payload], Payload], ...]] = {
 
 
 async def payload_of(verb: str, agents: Mapping[System, Agent]) -> Payload:
-    """Raises `NotTried` where a system that would tell the values is not checked, or does not tell them."""
+    """Raises `NotTried` where a system that holds the values is not checked, or does not name them."""
     match verb:
         case "admin-sage":
             return {"email": _admin(await _ge_lists(agents))["email"]}
         case "compute-key" | "enter-key":
-            return {"question": _text(await _facts(agents, System.GE), "key_question")}
+            return {"question": _text(await _agent(agents, System.GE).readable_facts(), "key_question")}
         case "connect":
             entity = _entity(await _ge_lists(agents))
             return {
@@ -47,9 +48,9 @@ async def payload_of(verb: str, agents: Mapping[System, Agent]) -> Payload:
             }
         case "defaults":
             lists = await _ge_lists(agents)
-            entity = _entity(lists)["id"]
-            profile = _first(lists, "profiles", lambda row: row.get("entity") == entity)
-            group = _first(lists, "groups", lambda row: row.get("entity") == entity)
+            chosen = _entity(lists).get("id")
+            profile = _first(lists, "profiles", lambda row: row.get("entity") == chosen)
+            group = _first(lists, "groups", lambda row: row.get("entity") == chosen)
             return {"profile": profile.get("code"), "group": group.get("code")}
         case "sign-up":
             lists = await _ge_lists(agents)
@@ -59,8 +60,8 @@ async def payload_of(verb: str, agents: Mapping[System, Agent]) -> Payload:
             admin = _admin(await _ge_lists(agents))
             return {"signatory": f"{admin.get('first_name')} {admin.get('last_name')}"}
         case "users":
-            told_by = _ge_lists if System.GE in agents else _s4a_lists
-            person = _first(await told_by(agents), "collaborateurs", _has_email)
+            read_lists = _ge_lists if System.GE in agents else _s4a_lists
+            person = _first(await read_lists(agents), "collaborateurs", _has_email)
             return {"users": [{"email": person["email"], "collaborateur": person.get("code"), "role": "collaborateur"}]}
         case "assignments":
             lists = await _s4a_lists(agents)
@@ -70,39 +71,33 @@ async def payload_of(verb: str, agents: Mapping[System, Agent]) -> Payload:
             return {}
 
 
-async def _ge_lists(agents: Mapping[System, Agent]) -> Row:
-    return (await _agent(agents, System.GE).readable_lists()).fields
+async def _ge_lists(agents: Mapping[System, Agent]) -> Exchange:
+    return await _agent(agents, System.GE).readable_lists()
 
 
-async def _s4a_lists(agents: Mapping[System, Agent]) -> Row:
+async def _s4a_lists(agents: Mapping[System, Agent]) -> Exchange:
     """Read anew: a synchronisation fills them."""
-    return (await _agent(agents, System.S4A).read_lists()).fields
-
-
-async def _facts(agents: Mapping[System, Agent], system: System) -> Row:
-    return (await _agent(agents, system).readable_facts()).fields
+    return await _agent(agents, System.S4A).read_lists()
 
 
 def _agent(agents: Mapping[System, Agent], system: System) -> Agent:
     agent = agents.get(system)
     if agent is None:
-        raise NotTried(f"what it carries is told by {system.value}, which is not checked")
+        raise NotTried(f"what it carries stands at {system.value}, which is not checked")
     return agent
 
 
-def _entity(lists: Row) -> Row:
+def _entity(lists: Exchange) -> Row:
     """The first that has a profile and a group to choose."""
-    whole = {row.get("entity") for row in _rows(lists, "profiles")} & {
-        row.get("entity") for row in _rows(lists, "groups")
-    }
+    whole = {row.get("entity") for row in lists.rows("profiles")} & {row.get("entity") for row in lists.rows("groups")}
     return _first(lists, "entities", lambda row: row.get("id") in whole)
 
 
-def _admin(lists: Row) -> Row:
+def _admin(lists: Exchange) -> Row:
     """Who holds most rights among those whose e-mail is the same among the contacts."""
-    contacts = {row.get("email") for row in _rows(lists, "contacts")}
-    rights = Counter(row.get("collaborateur") for row in _rows(lists, "rights"))
-    fit = [row for row in _rows(lists, "collaborateurs") if _has_email(row) and row.get("email") in contacts]
+    contacts = {row.get("email") for row in lists.rows("contacts")}
+    rights = Counter(row.get("collaborateur") for row in lists.rows("rights"))
+    fit = [row for row in lists.rows("collaborateurs") if _has_email(row) and row.get("email") in contacts]
     if not fit:
         raise NotTried("no collaborateur of the lists has an e-mail that is also a contact's")
     return max(fit, key=lambda row: rights[row.get("code")])
@@ -112,20 +107,15 @@ def _has_email(row: Row) -> bool:
     return isinstance(row.get("email"), str)
 
 
-def _first(lists: Row, name: str, is_fit: Callable[[Row], bool] = lambda _: True) -> Row:
-    for row in _rows(lists, name):
+def _first(lists: Exchange, name: str, is_fit: Callable[[Row], bool] = lambda _: True) -> Row:
+    for row in lists.rows(name):
         if is_fit(row):
             return row
     raise NotTried(f"the lists hold no {name} to write with")
 
 
-def _rows(lists: Row, name: str) -> list[Row]:
-    rows = lists.get(name)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
-def _text(body: Row, name: str) -> str:
-    value = body.get(name)
+def _text(body: Exchange, name: str) -> str:
+    value = body.fields.get(name)
     if not isinstance(value, str):
-        raise NotTried(f"`{name}` is not told")
+        raise NotTried(f"`{name}` is not known")
     return value

@@ -1,17 +1,13 @@
-"""What a promise of the contract is, and what became of it when it was tried."""
+"""A promise of the contract, and what became of it when it was tried."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
+from bascule.conformance.agent import Agent
 from bascule.model import System
-
-if TYPE_CHECKING:
-    from bascule.conformance.agent import Agent
-    from bascule.conformance.exchange import Exchange
 
 
 class Needs(StrEnum):
@@ -36,19 +32,6 @@ class Promise:
     """Judged by every answer of the whole check, hence after everything else."""
 
 
-class PromiseBroken(Exception):
-    """An answer is not what the contract says."""
-
-    def __init__(self, exchange: Exchange, found: str) -> None:
-        super().__init__(found)
-        self.exchange = exchange
-        self.found = found
-
-
-class NotTried(Exception):
-    """The promise cannot be tried here; the reason is a sentence for whoever writes the agent."""
-
-
 class Outcome(StrEnum):
     """What became of a promise, from bad to good."""
 
@@ -68,8 +51,3 @@ class PromiseResult:
     """What is not as promised, or why it was not tried."""
     sent: str = ""
     came: str = ""
-
-
-def require(kept: object, exchange: Exchange, found: str) -> None:
-    if not kept:
-        raise PromiseBroken(exchange, found)

@@ -44,7 +44,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         number="P06",
         section="Access",
-        sentence="`/health` tells the time, within 30 seconds of the right one.",
+        sentence="`/health` has the time, within 30 seconds of the right one.",
         needs=Needs.NOTHING,
         try_at=access.health_has_the_time,
     ),
@@ -218,7 +218,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise(
         number="P30",
         section="Reads",
-        sentence="What GE tells of a lock-out or a synchronisation agrees: who and when together, `ended_at` once it is over.",
+        sentence="What GE says of a lock-out or a synchronisation agrees: who and when together, `ended_at` once it is over.",
         needs=Needs.CABINET,
         try_at=reads.synchronisation_agrees_with_itself,
     ),
@@ -314,7 +314,7 @@ PROMISES: tuple[Promise, ...] = (
         section="Errors",
         sentence="`Retry-After` goes with 429 and 503, in seconds or as an HTTP date.",
         needs=Needs.NOTHING,
-        try_at=answers.patience_is_told,
+        try_at=answers.patience_has_its_end,
         observed=True,
     ),
     Promise(
@@ -511,7 +511,7 @@ PROMISES: tuple[Promise, ...] = (
         section="Procedure",
         sentence="The instant of what a write did is not before it was asked.",
         needs=Needs.WRITES,
-        try_at=writes.instants_tell_when_it_was_done,
+        try_at=writes.instants_say_when_it_was_done,
     ),
     Promise(
         number="P72",

@@ -40,8 +40,8 @@ def to_plain(result: CheckResult) -> dict[str, Any]:
 
 
 def _plain(one: PromiseResult) -> dict[str, str]:
-    told = {"outcome": one.outcome.value, "found": one.found, "sent": one.sent, "came": one.came}
-    return {name: value for name, value in told.items() if value}
+    parts = {"outcome": one.outcome.value, "found": one.found, "sent": one.sent, "came": one.came}
+    return {name: value for name, value in parts.items() if value}
 
 
 def to_junit(result: CheckResult) -> bytes:
