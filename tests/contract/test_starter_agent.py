@@ -29,7 +29,6 @@ SOURCES = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER
 COLUMNS = ("code", "name", "siren", "siret", "entity", "admin_email", "default_profile", "default_group")
 
 NOT_TRIED = {
-    "P01": "in process there is no TLS",
     "P18": "in process there are no connections",
     "P35": "it can tell everything: nothing is `unknown`",
     "P38": "it gives no ETag",
@@ -61,7 +60,7 @@ async def test_the_starter_agent_carries_a_wave_of_20_to_ok_and_does_nothing_twi
 
 async def test_the_starter_agent_keeps_every_promise_of_the_contract() -> None:
     moved, clock = cabinets(2), Time()
-    request = CheckRequest(url="http://agent", cabinet="C0001", other="C0002", writes=True)
+    request = CheckRequest(url="https://agent", cabinet="C0001", other="C0002", writes=True)
     agent = httpx.ASGITransport(starter_agent(moved, clock))
 
     result = await check_agent(request, Surroundings(now=clock.now, pause=clock.sleep, transport=agent))
