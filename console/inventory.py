@@ -97,6 +97,10 @@ def sample(
     cabinets: Annotated[int, typer.Option("--cabinets", min=1, max=100_000, help="How many.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="The same seed, the same file.")] = 1,
     wave: Annotated[str | None, typer.Option("--wave", help="The wave all of them are in.")] = None,
+    pilot: Annotated[
+        int,
+        typer.Option("--pilot", min=0, help="The first so many are in the wave pilot instead: a wave may require it."),
+    ] = 0,
 ) -> None:
     """Write an inventory of synthetic French cabinets, with valid numbers.
 
@@ -106,7 +110,7 @@ def sample(
     from bascule.inventory import write_inventory
 
     with _writing(output):
-        written = write_inventory(drawn(cabinets, seed, wave), output)
+        written = write_inventory(drawn(cabinets, seed, wave, pilot=pilot), output)
     for path in written:
         typer.echo(str(path))
 

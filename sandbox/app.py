@@ -110,7 +110,9 @@ def _serve_cabinets(app: FastAPI, sandbox: Sandbox, system: wire.System, door: D
         async def endpoint(request: Request) -> Response:
             answer = await admitted(request, respond)
             response = await _sent(request, answer, sandbox)
-            is_page = response.headers.get("content-type", "").startswith("text/html")  # of a proxy, that knows no contract
+            is_page = response.headers.get("content-type", "").startswith(
+                "text/html"
+            )  # of a proxy, that knows no contract
             if not is_page and (asked := request.headers.get(wire.REQUEST_ID)):
                 response.headers[wire.REQUEST_ID] = asked if answer.echoes else OF_ANOTHER
             return response

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from stdnum import luhn
 
 from bascule.connectors import Remote
@@ -192,6 +193,15 @@ async def stage(
     """`ledger_url`: none is SQLite in the folder. `scenario`: what a scenario holds beside its faults, such as `honour_keys`."""
     clock = Time()
     app = create_app(world(cabinets), {**scenario, "faults": list(faults)}, clock=clock.seconds)
+    async with stage_before(app, folder, cabinets, clock, ledger_url=ledger_url) as ready:
+        yield ready
+
+
+@asynccontextmanager
+async def stage_before(
+    app: FastAPI, folder: Path, cabinets: Sequence[Cabinet], clock: Time, *, ledger_url: str | None = None
+) -> AsyncIterator[Stage]:
+    """`app`: whatever answers for the three systems, under /my-sage, /ge and /s4a."""
     async with AsyncExitStack() as open_ones:
         ledger = open_ones.enter_context(Ledger(ledger_url or f"sqlite:///{folder / 'ledger.db'}"))
         transport = httpx.ASGITransport(app)

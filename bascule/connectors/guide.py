@@ -72,7 +72,8 @@ speaks to it over HTTP, as these documents say:
 
 **The contract is ours, not Sage's.** Sage publishes no interface for this migration. Nothing here describes, wraps or
 promises one; how an agent does what is asked is its own affair. `bascule sandbox` serves all three, so that an agent can be
-compared with something that runs. An agent may answer for one system only.
+compared with something that runs. [Write an agent](../how-to/write-an-agent.md) begins with one that keeps every promise. An agent may
+answer for one system only.
 
 ## What is asked of an agent
 

@@ -48,13 +48,18 @@ FIRST_SIREN = 29_000_000
 SIRENS = 1_000_000
 STRIDE = 617_801
 """Prime to SIRENS, so that stepping by it meets every number once."""
+PILOT = "pilot"
 
 
-def sample(count: int, seed: int = 0, wave: str | None = None) -> Inventory:
+def sample(count: int, seed: int = 0, wave: str | None = None, *, pilot: int = 0) -> Inventory:
+    """`pilot`: so many, the first, are in the wave of that name."""
     if not 1 <= count <= SIRENS:
         raise ValueError(f"A sample holds 1 to {SIRENS:,} cabinets, not {count}.")
     first = random.Random(seed).randrange(SIRENS)
-    cabinets = tuple(_cabinet(number, seed, first, wave or DEFAULT_WAVE) for number in range(1, count + 1))
+    cabinets = tuple(
+        _cabinet(number, seed, first, PILOT if number <= pilot else wave or DEFAULT_WAVE)
+        for number in range(1, count + 1)
+    )
     return Inventory(cabinets, {}, (), f"sample of {count}, seed {seed}")
 
 

@@ -75,6 +75,12 @@ def test_a_sample_is_valid_unique_and_begins_like_a_shorter_one(tmp_path: Path) 
     assert {cabinet.wave for cabinet in inventory.cabinets} == {"pilot"}
 
 
+def test_a_sample_may_hold_a_pilot_for_the_other_wave_to_require() -> None:
+    waves = [cabinet.wave for cabinet in sample(5, seed=1, wave="lyon", pilot=2).cabinets]
+
+    assert waves == ["pilot", "pilot", "lyon", "lyon", "lyon"]
+
+
 BAD = "code,name,siren,entity,admin_email,default_profile,default_group\nC1,=1+1,732829321,E,a@b.example,M,G\n"
 
 
