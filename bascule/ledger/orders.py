@@ -20,6 +20,7 @@ from bascule.workorders import (
     is_requester,
     why_no_answer,
     why_no_approval,
+    why_no_withdrawal,
 )
 
 KINDS = (EntryKind.ORDERED, *SAID_OF_ORDERS)
@@ -107,9 +108,8 @@ class Desk:
 
     async def withdraw(self, numbers: Sequence[str], withdrawal: Withdrawal, *, run: str = "") -> tuple[WorkOrder, ...]:
         def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
-            told = f"{order.id} is {order.state}: there is nothing to withdraw"
             entry = _of_order(order, EntryKind.WITHDRAWN, withdrawal.by, withdrawal.at, withdrawal.because)
-            return None if order.state.needs_somebody else told, replace(entry, run=run)
+            return why_no_withdrawal(order, withdrawal.by), replace(entry, run=run)
 
         return await self._write(numbers, said)
 
@@ -142,7 +142,7 @@ class Desk:
         own = [
             order
             for order in known.values()
-            if order.answer is not None and order.approval is None and is_requester(order, approval.by)
+            if order.claim is not None and order.approval is None and is_requester(order, approval.by)
         ]
         told = "tried to approve what they had answered or ordered themselves"
         await self._ledger.record(
@@ -176,9 +176,13 @@ def _said(entry: Entry, order: WorkOrder) -> dict[str, Any]:
             result, evidence = Result(entry.evidence["result"]), entry.evidence["evidence"]
             return {"answer": Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)}
         case EntryKind.APPROVED:
-            return {"approval": Approval(by=entry.who, at=entry.at, because=entry.reason)}
+            return {
+                "answer": order.claim,
+                "approval": Approval(by=entry.who, at=entry.at, because=entry.reason),
+            }
         case EntryKind.DECLINED:
-            return {"answer": None, "refusal": Approval(by=entry.who, at=entry.at, because=entry.reason)}
+            refusal = Approval(by=entry.who, at=entry.at, because=entry.reason)
+            return {"answer": None, "refused": order.claim, "refusal": refusal}
         case EntryKind.WITHDRAWN if order.state.needs_somebody:
             return {"withdrawal": Withdrawal(by=entry.who, at=entry.at, because=entry.reason)}
         case _:

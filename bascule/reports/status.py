@@ -12,12 +12,12 @@ from typing import Any
 
 from bascule.errors import STILL_RUNNING, BasculeError
 from bascule.ledger import Desk, Entry, EntryKind, Ledger, going_on
-from bascule.model import ARRIVED, Lifecycle, Outcome, grade
+from bascule.model import ARRIVED, ErrorClass, Lifecycle, Outcome, grade
 from bascule.procedure import LOCK_OUT, REOPEN
 from bascule.reports.halted import why_it_halts
 from bascule.waves.choosing import DONE, did_you_mean
 from bascule.waves.sizes import Sizes, dossiers_told
-from bascule.workorders import OrderState, WorkOrder, in_words
+from bascule.workorders import WorkOrder, in_words, what_to_do_with
 
 RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
 CHAIN_KINDS = (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED, EntryKind.NOTE)
@@ -75,6 +75,8 @@ class CabinetStatus:
     """For a cabinet at work: how it compares, where it takes longer than 95 in 100 of its size."""
     locked_out_since: datetime | None
     """Since when its users are, or may be, kept out."""
+    not_approved: str | None
+    """The steps that are done and await a second person's approval, as the systems show them."""
 
     def as_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -162,7 +164,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         raise no_such_wave(ledger, wave)
     at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
-    waiting = {code for code, entry in last.items() if entry.lifecycle is Lifecycle.WAITING}
+    waiting = {code for code, entry in last.items() if waits_for_a_person(entry)}
     orders = {order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waiting else {}
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
     under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
@@ -321,13 +323,20 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         ended_at=last.at if last.kind is EntryKind.ENDED else None,
         since=last.at,
         slow=None,
-        locked_out_since=None if outcome in DONE else _locked_out_since(code, seen),
+        locked_out_since=None if outcome in DONE else _locked_out_since(code, last, seen),
+        not_approved=None,
     )
     if lifecycle is Lifecycle.RUNNING:
         size = sizes.of(seen.dossiers.get(code))
         return replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
-    cabinet = _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
+    if waits_for_a_person(last):
+        cabinet = _waiting_for(cabinet, last, seen)
     return _at_the_door(cabinet, last, seen.door.get(code, ()))
+
+
+def waits_for_a_person(last: Entry) -> bool:
+    """Also where it is blocked, because somebody did not approve."""
+    return last.lifecycle is Lifecycle.WAITING or last.error_class is ErrorClass.HUMAN
 
 
 def is_unsettled(last: Entry) -> bool:
@@ -335,10 +344,13 @@ def is_unsettled(last: Entry) -> bool:
     return last.outcome not in DONE
 
 
-def _locked_out_since(code: str, seen: Seen) -> datetime | None:
-    """As the ledger holds it; where a person locked out, since that was proven."""
-    since = None
+def _locked_out_since(code: str, last: Entry, seen: Seen) -> datetime | None:
+    """As the ledger holds it; where a person locked out, since that was proven, or as an agent showed when the last run let go."""
+    told = last.evidence.get("locked_out_since")
+    since = datetime.fromisoformat(told) if told else None
     for entry in seen.door.get(code, ()):
+        if told and entry.seq < last.seq:
+            continue
         if entry.kind is EntryKind.PROOF:
             since = (since or entry.at) if entry.step == LOCK_OUT else None
     return seen.held.get(code, since)
@@ -366,15 +378,19 @@ def _at_the_door(cabinet: CabinetStatus, last: Entry, door: Sequence[Entry]) -> 
     )
 
 
-def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> CabinetStatus:
+def _waiting_for(cabinet: CabinetStatus, last: Entry, seen: Seen) -> CabinetStatus:
     """What has become of what a cabinet waits for, since the run that let go of it."""
-    if cabinet.lifecycle is not Lifecycle.WAITING:
-        return cabinet
     order = seen.orders.get(cabinet.code)
     if order is not None:
-        verb = "approve" if order.state is OrderState.TO_APPROVE else "inbox --order"
-        return replace(cabinet, reason=in_words(order, seen.now), next_action=f"bascule {verb} {order.id}")
-    if has_news:
+        done = ", ".join(last.evidence.get("not_approved", ())) or None
+        told = in_words(order, seen.now)
+        return replace(
+            cabinet,
+            reason=f"done, not approved ({done}): {told}" if done else told,
+            next_action=what_to_do_with(order, seen.now),
+            not_approved=done,
+        )
+    if seen.last_words.get(cabinet.code, 0) > last.seq:
         return replace(cabinet, reason="its work order was answered", next_action="run again: it carries on")
     return cabinet
 
