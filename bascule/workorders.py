@@ -12,6 +12,8 @@ from typing import Any
 
 SYNCHRONISE_AGAIN = "synchronise-again"
 """What an order covers that is no write: one person's decision for a second synchronisation, which another approves."""
+ALREADY_DONE, CLAIMED_BY, REFUSED_BY, REFUSED_BECAUSE = "already_done", "claimed_by", "refused_by", "refused_because"
+"""Values of an order that asks what is true of something done, or said to be: by whom, and who did not approve it, and why."""
 
 
 class Result(StrEnum):
@@ -28,6 +30,8 @@ class OrderState(StrEnum):
     OPEN = "open"
     TO_APPROVE = "to-approve"
     """Answered done, and irreversible: somebody else has to approve."""
+    TO_DECIDE = "to-decide"
+    """Done, or said to be, and not approved: somebody says what is true now. Nothing in it is to be done."""
     DONE = "done"
     NOT_DONE = "not-done"
     CANNOT = "cannot"
@@ -37,7 +41,7 @@ class OrderState(StrEnum):
 
     @property
     def needs_somebody(self) -> bool:
-        return self in (OrderState.OPEN, OrderState.TO_APPROVE)
+        return self in (OrderState.OPEN, OrderState.TO_APPROVE, OrderState.TO_DECIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +105,10 @@ class WorkOrder:
     """The cabinet's row, as far as the instructions and the form speak of it."""
     answer: Answer | None = None
     approval: Approval | None = None
+    refused: Answer | None = None
+    """The answer that was last not approved; somebody else may still approve it."""
     refusal: Approval | None = None
-    """Who last declined to approve, and why: the order is then open again."""
+    """Who last declined to approve, and why: somebody else then decides what is true."""
     withdrawal: Withdrawal | None = None
     retraction: Retraction | None = None
     """Who took the answer back last. Before its approval the question is open again; after it the order stays closed."""
@@ -114,10 +120,36 @@ class WorkOrder:
         if self.answer is not None and self.retraction is not None:
             return OrderState.RETRACTED
         if self.answer is None:
-            return OrderState.OPEN
+            asks = self.claim is not None or ALREADY_DONE in self.values
+            return OrderState.TO_DECIDE if asks else OrderState.OPEN
         if self.answer.result is Result.DONE and self.four_eyes and self.approval is None:
             return OrderState.TO_APPROVE
         return OrderState(self.answer.result.value)
+
+    @property
+    def takes_answers(self) -> bool:
+        """Asked, and not answered; or answered, and asked anew what is true."""
+        return self.state in (OrderState.OPEN, OrderState.TO_DECIDE)
+
+    @property
+    def claim(self) -> Answer | None:
+        """What was last answered, be it approved, refused or neither."""
+        return self.answer or self.refused
+
+    @property
+    def claimed_by(self) -> str:
+        """Who last answered it, or the order before it that was withdrawn unapproved; empty where nobody did."""
+        return self.claim.by if self.claim is not None else self.values.get(CLAIMED_BY, "")
+
+    @property
+    def is_refused(self) -> bool:
+        """Somebody did not approve, and nobody has decided since."""
+        return self.state is OrderState.TO_DECIDE and (self.refusal is not None or REFUSED_BY in self.values)
+
+    @property
+    def was_let_go(self) -> bool:
+        """Nobody is at work on it, though it needs somebody: it was done, or said to be, and waits to be approved or decided."""
+        return self.state in (OrderState.TO_APPROVE, OrderState.TO_DECIDE)
 
     def is_on_hold(self, now: datetime) -> bool:
         """It needs somebody, and it is too late for them to speak."""
@@ -125,11 +157,11 @@ class WorkOrder:
 
     def is_expired(self, now: datetime) -> bool:
         """On hold and never answered: it may be asked anew. What was answered, and not approved in time, a person withdraws first."""
-        return self.answer is None and self.is_on_hold(now)
+        return self.claim is None and self.is_on_hold(now)
 
     def is_overdue(self, now: datetime) -> bool:
         """Users should be back by now, and nobody has said that they are."""
-        return self.answer is None and self.state.needs_somebody and self.deadline is not None and now >= self.deadline
+        return self.state is OrderState.OPEN and self.deadline is not None and now >= self.deadline
 
     @property
     def locks_users_out(self) -> bool:
@@ -185,6 +217,10 @@ def why_no_answer(order: WorkOrder, answer: Answer, now: datetime) -> str | None
         return f"{order.id} expired at {_at(order.expires_at)} and is on hold; run the wave again, and it is asked anew"
     if answer.result is not Result.DONE and not answer.because.strip():
         return f"{order.id}: {answer.result} needs a reason"
+    if answer.result is not Result.DONE and is_same_person(order.claimed_by, answer.by):
+        return (
+            f"{order.id} was answered done by {answer.by}, so it takes somebody else to say that it is {answer.result}"
+        )
     if order.four_eyes and not answer.because.strip():
         return f"{order.id} is irreversible: say in a sentence what was done and seen"
     return None
@@ -198,20 +234,31 @@ def why_no_approval(order: WorkOrder, by: str, now: datetime) -> str | None:
         return f"{order.id} needs no approval: nothing in it is irreversible"
     if order.approval is not None:
         return f"{order.id} was approved before, by {order.approval.by} at {_at(order.approval.at)}"
-    if order.answer is None:
+    if order.claim is None:
         return f"{order.id} cannot be approved: nobody has answered it yet"
-    if order.state is OrderState.RETRACTED:
-        return f"{order.id} cannot be approved: {retracted_in_words(order)}"
-    if order.answer.result is not Result.DONE:
-        return f"{order.id} was answered {order.answer.result}: there is nothing to approve"
+    if order.answer is None and order.retraction is not None:
+        return f"{order.id} cannot be approved: {order.retraction.by} took its answer back; it takes a new one"
+    if order.claim.result is not Result.DONE:
+        return f"{order.id} was answered {order.claim.result}: there is nothing to approve"
     if order.is_on_hold(now):
         return (
             f"{order.id} expired at {_at(order.expires_at)} and is on hold; withdraw it (bascule withdraw {order.id}),"
             " and the next run asks anew whether it is done"
         )
     if is_requester(order, by):
-        did = "answered" if is_same_person(order.answer.by, by) else "ordered"
+        did = "answered" if is_same_person(order.claim.by, by) else "ordered"
         return f"{order.id} was {did} by {by}, who therefore cannot approve it: it takes a second person"
+    if order.is_refused and order.refusal is not None and is_same_person(order.refusal.by, by):
+        return f"{order.id} was refused by {by}: it takes somebody else to approve that answer, or a new answer"
+    return None
+
+
+def why_no_withdrawal(order: WorkOrder, by: str) -> str | None:
+    """Why this person cannot withdraw it; None if they can. A missing approval is not got rid of by who answered."""
+    if not order.state.needs_somebody:
+        return f"{order.id} is {order.state}: there is nothing to withdraw"
+    if order.claim is not None and is_same_person(order.claim.by, by) and not order.is_decision:
+        return f"{order.id} was answered by {by}, who cannot withdraw it and the missing approval with it: another operator decides"
     return None
 
 
@@ -239,20 +286,25 @@ def why_no_retraction(order: WorkOrder, retraction: Retraction) -> str | None:
 
 def is_requester(order: WorkOrder, by: str) -> bool:
     """Whether this person answered the order, or ordered what it asks for: then somebody else approves."""
-    asked = (order.answer.by if order.answer is not None else "", order.values.get("ordered_by", ""))
+    asked = (order.claim.by if order.claim is not None else "", order.values.get("ordered_by", ""))
     return any(name and is_same_person(name, by) for name in asked)
 
 
 def in_words(order: WorkOrder, now: datetime) -> str:
     """Where an order stands, as it is told to whoever asks why a cabinet waits."""
     asked = f"{order.owner or 'an operator'} was asked at {_at(order.opened_at)}: work order {order.id}"
-    answer = order.answer
+    answer = order.claim
     if order.withdrawal is not None:
         return f"work order {order.id} was withdrawn by {order.withdrawal.by}: {order.withdrawal.because}"
     if order.state is OrderState.RETRACTED:
         return retracted_in_words(order)
     if order.is_on_hold(now):
         return f"{asked}; on hold since {_at(order.expires_at)}, as nobody {'answered' if answer is None else 'approved'} in time"
+    if order.refusal is not None and order.is_refused:
+        because = f": {order.refusal.because}" if order.refusal.because else ""
+        return f"{order.refusal.by} did not approve {order.id}, which {order.claimed_by} answered done{because}; somebody else has to decide"
+    if order.state is OrderState.TO_DECIDE:
+        return f"{asked}, which asks what is true now"
     if answer is None:
         late = f"; OVERDUE since {_at(order.deadline)}: users may still be locked out" if order.deadline else ""
         return f"{asked}{late if order.is_overdue(now) else ''}"
@@ -277,6 +329,18 @@ def retracted_in_words(order: WorkOrder) -> str:
 def nth(number: int) -> str:
     suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{suffix}"
+
+
+def what_to_do_with(order: WorkOrder, now: datetime) -> str:
+    """The command by which somebody goes on with an order that needs them."""
+    said = "--by NAME --because TEXT"
+    if order.is_on_hold(now) and not order.is_expired(now):
+        return f"bascule withdraw {order.id} {said}"
+    return (
+        f"bascule approve {order.id} {said}"
+        if order.state is OrderState.TO_APPROVE
+        else f"bascule inbox --order {order.id}"
+    )
 
 
 def is_same_person(one: str, other: str) -> bool:

@@ -11,7 +11,6 @@ import typer
 
 from bascule.errors import BasculeError
 from bascule.model import System
-from console.exit_codes import Exit
 from console.running import Json
 from console.telling import as_text, print_json, say
 
@@ -96,6 +95,7 @@ def check(
     Example: bascule agent check http://127.0.0.1:8800/ge --system ge --cabinet C0001
     """
     from bascule.conformance import CheckRequest, check_agent, to_junit, to_plain
+    from console.exit_codes import Exit
 
     if writes and cabinet is None:
         raise UsageError("--writes changes a cabinet for good", remedy="name a test cabinet with --cabinet CODE")

@@ -170,7 +170,9 @@ def approve(
     orders: Orders,
     by: By,
     because: Because,
-    refuse: Annotated[bool, typer.Option("--refuse", help="Do not approve: the order is open again.")] = False,
+    refuse: Annotated[
+        bool, typer.Option("--refuse", help="Do not approve: somebody else then decides what is true.")
+    ] = False,
     environment: Environment = None,
 ) -> None:
     """Approve, as a second person, what was answered done and cannot be undone; or refuse to.
@@ -185,7 +187,7 @@ def approve(
     numbers = [one.id for one in _named(orders, settings)]
     after = _at_the_desk(settings, lambda desk: desk.approve(numbers, approval, declines=refuse))
     for one in after:
-        tell(f"{one.id}: {'not approved, and open again' if refuse else 'approved'}, says {approval.by}")
+        tell(f"{one.id}: {'not approved' if refuse else 'approved'}, says {approval.by}")
     _say_what_comes_next(after, settings)
 
 
@@ -205,6 +207,8 @@ def withdraw(
 
     With --answer, take back what was answered done: the next run looks whether it holds all the same. Where nothing shows that it
     does, it is unknown, and what may be done once only is not asked for again unless somebody says so by --ask-again.
+
+    Whoever answered an order cannot withdraw it. Where another operator does, the next run asks what is true of it.
 
     Example: bascule withdraw C0042-connect --by anne --because "The cabinet postponed"
     """
@@ -272,8 +276,8 @@ def _whose(mine: str | None, settings: Settings, known: Iterable[WorkOrder]) -> 
         _operator(mine, settings)
 
     def is_theirs(order: WorkOrder) -> bool:
-        if order.state is OrderState.TO_APPROVE and order.answer is not None:
-            return not is_same_person(order.answer.by, mine)
+        if order.was_let_go:
+            return not is_same_person(order.claimed_by, mine)
         # An owner who may not answer is nobody: somebody has to take it up.
         others = (name for name in settings.operators if not is_same_person(name, mine))
         return not any(is_same_person(order.owner or "", other) for other in others)
@@ -382,6 +386,9 @@ def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> Non
     to_approve = [one.id for one in orders if one.state is OrderState.TO_APPROVE]
     if to_approve:
         say(f"Next: somebody else approves: bascule approve {' '.join(to_approve)} --by NAME --because TEXT")
+    for one in orders:
+        if one.state is OrderState.TO_DECIDE:
+            say(f"Next: somebody else decides what is true: bascule inbox --order {one.id}")
     blocked = [one.cabinet for one in orders if one.state is OrderState.CANNOT]
     if blocked:
         say(f"Next: {', '.join(dict.fromkeys(blocked))} stays blocked until the reason is mended and a run asks anew.")
@@ -399,7 +406,7 @@ def _write_sheet(orders: Sequence[WorkOrder], path: Path, now: datetime) -> None
         raise Unclear(
             f"{path} is there already, and may hold answers", remedy="give another name, or take it away first"
         )
-    to_fill_in = [one for one in orders if one.state is OrderState.OPEN and not one.is_on_hold(now)]
+    to_fill_in = [one for one in orders if one.takes_answers and not one.is_on_hold(now)]
     write_orders(to_fill_in, path)
     left_out = len(orders) - len(to_fill_in)
     tell(

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from bascule.connectors.operator.forms import FormField, fields_of
 from bascule.connectors.operator.wording import Instructions, evidence_of, example_of, instructions, local, printable
-from bascule.workorders import OrderState, Result, WorkOrder
+from bascule.workorders import Answer, OrderState, Result, WorkOrder
 from console.telling import as_text
 
 SHOWN = 60
@@ -67,8 +67,12 @@ def _standing(order: WorkOrder, now: datetime) -> Text:
         return Text("on hold", style="magenta")
     if order.state is OrderState.TO_APPROVE and order.answer is not None:
         return Text(f"to approve (answered by {printable(order.answer.by)})", style="yellow")
+    if order.state is OrderState.TO_DECIDE:
+        return Text(
+            f"to decide{f' (refused by {printable(order.refusal.by)})' if order.refusal else ''}", style="yellow"
+        )
     if order.state is OrderState.OPEN:
-        return Text(f"open again (refused by {printable(order.refusal.by)})" if order.refusal else "")
+        return Text("")
     return Text(order.state.value, style="dim")
 
 
@@ -81,6 +85,7 @@ def _totals(orders: Sequence[WorkOrder], now: datetime) -> Iterator[str]:
     counted = {
         "to do": len(to_do),
         "to approve": sum(one.state is OrderState.TO_APPROVE and not one.is_on_hold(now) for one in orders),
+        "to decide": sum(one.state is OrderState.TO_DECIDE and not one.is_on_hold(now) for one in orders),
         "on hold": sum(one.is_on_hold(now) for one in orders),
         "overdue": sum(one.is_overdue(now) for one in orders),
     }
@@ -138,14 +143,14 @@ class _Page:
         for done, said in (
             ("did not approve the answer", order.refusal),
             ("withdrew it", order.withdrawal),
-            (f"answered {order.answer.result}" if order.answer else "", order.answer),
+            (f"answered {order.claim.result}" if order.claim else "", order.claim),
             ("approved", order.approval),
             ("took the answer back", order.retraction),
         ):
             if said is not None:
                 because = f": {printable(said.because)}" if said.because else ""
                 yield self._text(f"{said.by} {done} at {self._at(said.at)}{because}", style="yellow")
-            if said is not None and said is order.answer:
+            if isinstance(said, Answer):
                 yield from (
                     self._text(f"    {name} = {printable(str(value))}") for name, value in said.evidence.items()
                 )
@@ -166,7 +171,7 @@ class _Page:
                 yield self._columns(zip(marks, lines, strict=True), first=3, justify="right")
 
     def form(self) -> Iterator[RenderableType]:
-        if self.order.state is not OrderState.OPEN or self.order.is_on_hold(self.now):
+        if not self.order.takes_answers or self.order.is_on_hold(self.now):
             return
         yield Text(f"\n{self.told.headings['evidence']}", style="bold")
         asked = evidence_of(self.order).values()
@@ -225,7 +230,8 @@ def as_json(order: WorkOrder, now: datetime) -> dict[str, Any]:
         "minutes": order.minutes,
         "owner": order.owner,
         "needs_approval": order.four_eyes,
-        "answered_by": order.answer.by if order.answer else None,
+        "answered_by": order.claim.by if order.claim else None,
+        "refused_by": order.refusal.by if order.refusal else None,
         "language": told.language,
         "title": told.title,
         "instructions": list(told.steps),

@@ -11,13 +11,13 @@ from typing import Any
 
 from bascule.connectors import Remote
 from bascule.connectors.composed import ComposedRemote
-from bascule.connectors.contract import VERBS
+from bascule.connectors.contract import VERBS, Verb, verb_named
 from bascule.connectors.operator.forms import checked
 from bascule.connectors.operator.remote import Asking, OperatorRemote
 from bascule.engine import Conducted, conduct
 from bascule.inventory import WaveSettings, Window
 from bascule.ledger import Desk
-from bascule.model import Cabinet, System
+from bascule.model import Cabinet, Kind, System
 from bascule.workorders import Answer, Approval, OrderState, Result, WorkOrder
 from config.wiring import Hours, not_before, was_sent_to_an_agent
 from tests.builders import Stage, stage
@@ -31,6 +31,8 @@ class Office:
     lists: dict[System, Remote] = field(default_factory=dict)
     window: Window | None = None
     """The wave's."""
+    connector: str = "operator+extracts"
+    """By which every system is acted on and read, as in the inventory; the sandbox stands in for exported lists."""
 
     @property
     def desk(self) -> Desk:
@@ -43,7 +45,7 @@ class Office:
             who="ops",
             clock=self.on.time.now,
             lasts=timedelta(days=14),
-            asks=lambda cabinet, verb: True,
+            asks=lambda cabinet, verb: self._asks(verb_named[verb]),
             reads=lambda cabinet, system: "extracts",
             closes=self.hours.close,
         )
@@ -51,16 +53,19 @@ class Office:
         return lambda cabinet, system: remotes[system]
 
     def _remote(self, system: System, asking: Asking) -> ComposedRemote:
-        people = OperatorRemote(system, self.desk, asking)
+        people, agent = OperatorRemote(system, self.desk, asking), self.on.remotes[system]
         return ComposedRemote(
             system=system,
-            acts=people,
-            reads=people,
+            acts=agent if self.connector == "http" else people,
+            reads=people if self.connector == "operator+extracts" else agent,
             reads_lists=self.lists.get(system, self.on.remotes[system]),
             people=people,
-            asks_for=frozenset(verb.name for verb in VERBS if verb.system is system),
+            asks_for=frozenset(verb.name for verb in VERBS if verb.system is system and self._asks(verb)),
             synchronised_by_agent=lambda cabinet: was_sent_to_an_agent(self.on.ledger, cabinet.code),
         )
+
+    def _asks(self, verb: Verb) -> bool:
+        return self.connector != "http" or verb.kind is Kind.HUMAN
 
     @property
     def hours(self) -> Hours:
@@ -99,11 +104,11 @@ class Office:
             await self.on.time.sleep(60)
 
     async def answer(
-        self, order: WorkOrder, result: Result = Result.DONE, because: str = "seen", **changes: Any
+        self, order: WorkOrder, result: Result = Result.DONE, because: str = "seen", by: str = "anne", **changes: Any
     ) -> None:
         given = (self.evidence(order) if result is Result.DONE else {}) | changes
         answer = Answer(
-            by="anne",
+            by=by,
             at=self.on.time.now(),
             result=result,
             because=because,

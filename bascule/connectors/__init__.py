@@ -81,6 +81,8 @@ class Order:
     step: str = ""
     """The step of the procedure that it is for: what people call it."""
     again: Again | None = None
+    done: tuple[str, ...] = ()
+    """The writes of its sitting that the systems show to be done: people are asked what is true of these, and to do nothing."""
 
 
 class Remote(Protocol):

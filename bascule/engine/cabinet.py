@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 from bascule.checks.findings import Finding, Level
@@ -27,6 +28,7 @@ from bascule.engine.decisions import (
     said_of,
     second_synchronisation,
     signature_of,
+    unapproved,
     unrepeatable,
     what_to_decide,
     word_for_again,
@@ -50,6 +52,7 @@ from bascule.procedure import (
     OUR_NAME,
     OUTCOME_WHEN_FALSE,
     PROCEDURE,
+    REOPEN,
     SYNCHRONISE,
     Act,
     Condition,
@@ -61,7 +64,8 @@ from bascule.procedure import (
     in_one_sitting,
     required_of,
 )
-from bascule.workorders import OrderState, retracted_in_words
+from bascule.workorders import OrderState, WorkOrder, retracted_in_words, what_to_do_with
+from bascule.workorders import in_words as order_in_words
 
 log = logging.getLogger("bascule.engine")
 
@@ -122,6 +126,8 @@ class CabinetRun:
         self._observations = Observations(cabinet, run.remote, self.owes_reopen)
         self._held: dict[str, System] = {}
         """Which system each step waits for, where that was told."""
+        self._seen_through: set[str] = set()
+        """The work orders of which all is seen to be done, answered or not."""
 
     async def carry_out(self, step: Step) -> Entry:
         """One attempt at one step. The entry says how it ended: a proof, or a verdict with its reason.
@@ -208,8 +214,12 @@ class CabinetRun:
 
     def owes_reopen(self) -> bool:
         """Users are, or may be, kept out by us."""
+        return owes_reopen(self.history) or self.seen_locked_out() is not None
+
+    def seen_locked_out(self) -> GeFacts | None:
+        """GE's facts, where they last showed that its users are kept out by us, or for us."""
         seen = self._observations.latest(View.GE)
-        return owes_reopen(self.history) or (isinstance(seen, GeFacts) and seen.locked_out_by == OUR_NAME)
+        return seen if isinstance(seen, GeFacts) and seen.locked_out_by == OUR_NAME else None
 
     async def synchronisation_runs(self) -> bool:
         """Read now, not remembered. Raises RemoteError if it cannot be observed."""
@@ -243,7 +253,7 @@ class CabinetRun:
         facts = await self._facts(step.reads, anew=step.anew & step.reads)
         unmet = first_unmet(step.ensures, facts)
         if not again and unmet is None:
-            return await self._prove(step, facts, self._how_it_came_true(step))
+            return await self._accept(step, facts)
         if (asked := self._awaited(step)) is not None:
             return self._wait_for(step, asked)
         if unmet is not None:
@@ -283,6 +293,13 @@ class CabinetRun:
             # Nobody knows any more what a person did who took their answer back.
             if cut.code != TAKEN_BACK:
                 raise
+
+    async def _accept(self, step: Step, facts: Facts) -> Entry:
+        """What holds is proven, unless it takes two people and one has spoken."""
+        order = unapproved(step, self.history)
+        if order is not None:
+            return await self._hold(step, order)
+        return await self._prove(step, facts, self._how_it_came_true(step))
 
     async def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
@@ -543,7 +560,10 @@ class CabinetRun:
     # People
 
     def is_in_a_persons_hands(self, steps: Iterable[Step]) -> bool:
-        return any(self._awaited(step) is not None for step in steps)
+        """Somebody who was asked for one of these steps may be at work on it: not who has answered, nor where all is seen to be done."""
+        orders = orders_of(self.history)
+        asked = (orders.get(act.operation or "") for step in steps if (act := self._awaited(step)) is not None)
+        return any(order is None or not (order.was_let_go or order.id in self._seen_through) for order in asked)
 
     def _asks(self, verb: str) -> bool:
         return self.run.remote(self.cabinet, verb_named[verb].system).asks(self.cabinet, verb)
@@ -578,6 +598,9 @@ class CabinetRun:
         self.history += [entry for entry in now if entry.kind in ORDER_KINDS and entry.hash not in known]
 
     def _wait_for(self, step: Step, act: Intended) -> Entry:
+        order = orders_of(self.history).get(act.operation or "")
+        if order is not None:
+            return self._await(step, order)
         told = self._asked[act.key].message if act.key in self._asked else None
         return self._verdict(
             step,
@@ -587,6 +610,63 @@ class CabinetRun:
             code="asked",
             remedy=f"bascule inbox --cabinet {self.cabinet.code}",
         )
+
+    def _await(self, step: Step, order: WorkOrder, done: Sequence[str] = ()) -> Entry:
+        """The verdict while an order needs somebody. `done`: the steps that are done for all that."""
+        now = self.run.clock()
+        told = order_in_words(order, now)
+        is_refused = order.is_refused
+        return self._verdict(
+            step,
+            State.FAILED if is_refused else State.WAITING,
+            f"done, not approved ({', '.join(done)}): {told}" if done else told,
+            error_class=ErrorClass.HUMAN,
+            outcome=Outcome.BLOCKED if is_refused else None,
+            code="not-approved" if is_refused else "asked",
+            remedy=what_to_do_with(order, now),
+            not_approved=done,
+        )
+
+    async def _hold(self, step: Step, order: WorkOrder) -> Entry:
+        """What is done, and counts once a second person has approved it. Where no order is open for that, one asks what is true."""
+        done = await self._seen_done(order)
+        if not order.state.needs_somebody or order.is_expired(self.run.clock()):
+            order = await self._ask_what_is_true(step, order, done)
+        return self._await(step, order, [name for name in done if name != REOPEN])
+
+    async def _seen_done(self, order: WorkOrder) -> tuple[str, ...]:
+        """The steps of this order that are done, as the systems show them."""
+        steps = [one for one in self.procedure if {act.verb for act in one.acts} & set(order.verbs)]
+        done = []
+        for one in steps:
+            with suppress(RemoteError):
+                if first_unmet(one.ensures, await self._facts(one.reads)) is None:
+                    done.append(one.name)
+        if len(done) == len(steps):
+            self._seen_through.add(order.id)
+        return tuple(done)
+
+    async def _ask_what_is_true(self, step: Step, closed: WorkOrder, done: Sequence[str]) -> WorkOrder:
+        """Nobody is asked to do anything of it again. The closed order where people are not asked for this step any more."""
+        together = takewhile(lambda one: one.name in done, self._together(step))
+        verbs = tuple(act.verb for one in together for act in one.acts if self._asks(act.verb))
+        if not verbs:
+            return closed
+        asking = Order(
+            verb=verbs[0],
+            payload={},
+            key=self.run.new_key(),
+            fence=self.fence,
+            timeout=self.run.pace.act_timeout,
+            step=step.name,
+            done=verbs,
+        )
+        told = {"timeout": asking.timeout, "payload": {}}
+        await self._record(self._entry(step, EntryKind.INTENT, verb=asking.verb, key=asking.key, evidence=told))
+        remote = self.run.remote(self.cabinet, verb_named[asking.verb].system)
+        await self._follow(step, asking.verb, asking.key, await remote.act(self.cabinet, asking))
+        await self._hear_people()
+        return unapproved(step, self.history) or closed
 
     def _how_it_came_true(self, step: Step) -> str:
         orders = (said_of(act.verb, self.history) for act in reversed(step.acts))
@@ -612,12 +692,34 @@ class CabinetRun:
             self._find(step, (finding,))
 
     def _ask_no_longer(self, step: Step) -> None:
-        """What nobody needs to do any more, because it holds: the work order whose last part this step was."""
+        """What nobody needs to do any more, because it holds: the work order whose last part this step was.
+
+        Not where it takes two persons: what somebody did without answering still needs an answer, and an approval.
+        """
         verbs = {act.verb for act in step.acts}
         for order in orders_of(self.history).values():
-            if order.state is OrderState.OPEN and order.verbs[-1] in verbs:
+            if order.state is OrderState.OPEN and order.verbs[-1] in verbs and not self._needs_second(order):
                 told = "what it asks for came true before it was answered"
                 self._record_later(self._entry(step, EntryKind.WITHDRAWN, operation=order.id, reason=told))
+
+    def _needs_second(self, order: WorkOrder) -> bool:
+        return any(unapproved(one, self.history) == order for one in self.procedure)
+
+    def _find_refusals(self, step: Step) -> None:
+        """What somebody did not approve, however it was decided since. Told once, at the step that the order begins with."""
+        for order in orders_of(self.history).values():
+            if order.refusal is None or order.verbs[0] not in {act.verb for act in step.acts}:
+                continue
+            because = f": {order.refusal.because}" if order.refusal.because else ""
+            by = f" of {order.refused.by}" if order.refused is not None else ""
+            finding = Finding(
+                rule="ANS-03",
+                level=Level.RESERVATION,
+                about=order.id,
+                says=f"{order.refusal.by} did not approve the answer{by}{because}; then {order_in_words(order, self.run.clock())}",
+                remedy="see what each of them saw, and whether it was decided rightly",
+            )
+            self._find(step, (finding,))
 
     # Facts
 
@@ -687,6 +789,7 @@ class CabinetRun:
             evidence["kept"] |= await self._lists(step.keeps_before)
             self._find_miscount(step)
         self._ask_no_longer(step)
+        self._find_refusals(step)
         if facts is not None:
             self._find(step, step.findings(facts))
             since = step.since(facts)
@@ -735,11 +838,10 @@ class CabinetRun:
         remedy: str = "",
         retry_after: float | None = None,
         facts: Facts | None = None,
+        not_approved: Sequence[str] = (),
     ) -> Entry:
-        evidence = _evidence(step, facts)
-        evidence |= {
-            name: value for name, value in (("code", code), ("remedy", remedy), ("retry_after", retry_after)) if value
-        }
+        told = {"code": code, "remedy": remedy, "retry_after": retry_after, "not_approved": list(not_approved)}
+        evidence = _evidence(step, facts) | {name: value for name, value in told.items() if value}
         verdict = self._entry(
             step,
             EntryKind.VERDICT,

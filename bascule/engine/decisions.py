@@ -26,7 +26,7 @@ from bascule.procedure import (
     Step,
     steps_written_by,
 )
-from bascule.workorders import OrderState, WorkOrder
+from bascule.workorders import OrderState, Result, WorkOrder
 
 History = Sequence[Entry]
 
@@ -260,6 +260,37 @@ def what_to_decide(order: WorkOrder) -> str:
     return f"{look}, have it asked for anew: bascule withdraw {order.id} --answer --ask-again --because TEXT --by NAME"
 
 
+def unapproved(step: Step, history: History) -> WorkOrder | None:
+    """The work order by which people were asked for this step since its last proof, where that takes two and a second has not approved.
+
+    None where an agent did it since. What nobody said they did, under an order that is closed, takes two only where there is
+    no way back. A reopen never waits for an approval.
+    """
+    if step.name == REOPEN:
+        return None
+    orders, verbs = orders_of(history), {act.verb for act in step.acts}
+    last: WorkOrder | None = None
+    for entry in history:
+        if entry.kind is EntryKind.ORDERED:
+            order = orders[entry.operation or ""]
+            last = order if order.four_eyes and verbs & set(order.verbs) else last
+        elif entry.step == step.name and (
+            entry.kind is EntryKind.PROOF or orders_again(entry) or _was_done_by_agent(entry, orders)
+        ):
+            last = None
+    if last is None or last.state in (OrderState.DONE, OrderState.RETRACTED):
+        # Two have spoken. What they said and took back is decided by what can be observed.
+        return None
+    is_claimed = last.claim is not None and last.claim.result is Result.DONE
+    return last if is_claimed or last.state.needs_somebody or step.irreversible else None
+
+
+def _was_done_by_agent(entry: Entry, orders: Collection[str]) -> bool:
+    """`orders`: the numbers of those by which people were asked."""
+    succeeded = entry.kind is EntryKind.EFFECT and entry.evidence.get("answer") == Answer.SUCCEEDED
+    return succeeded and entry.operation not in orders
+
+
 def sent_last(view: View, effects: Iterable[Entry], asked: Collection[str]) -> tuple[datetime, str] | None:
     """When a write that a remote carried out last changed this list, and which. `asked`: keys for which people were asked instead."""
     changing = {verb.name for verb in VERBS if view in verb.changes}
@@ -274,7 +305,7 @@ def sent_last(view: View, effects: Iterable[Entry], asked: Collection[str]) -> t
 def in_words(order: WorkOrder) -> str:
     """Who says so: for the ledger's readers."""
     assert order.answer is not None
-    missing = ", not approved yet" if order.state is OrderState.TO_APPROVE else ""
+    missing = ", approved by nobody" if order.four_eyes else ""
     approved = f", approved by {order.approval.by}" if order.approval is not None else missing
     return f"done by {order.answer.by}{approved} (work order {order.id})"
 
@@ -310,13 +341,18 @@ def intended(step: str, history: History) -> tuple[Intended, ...]:
 
 
 def owes_reopen(history: History) -> bool:
-    """The ledger holds a lock-out intent newer than the last proven reopen; one whose answer was taken back proves nothing."""
+    """The ledger holds a lock-out intent, or a person's word that users are still out, newer than the last proven reopen.
+
+    A reopen whose answer was taken back proves nothing.
+    """
     is_known = True
     for entry in reversed(history):
         is_known = is_known and REOPEN not in steps_retracted(entry)
         if is_known and entry.step == REOPEN and entry.kind is EntryKind.PROOF:
             return False
         if entry.verb == LOCK_OUT and entry.kind is EntryKind.INTENT:
+            return True
+        if entry.kind is EntryKind.ANSWERED and entry.evidence.get("evidence", {}).get("users_back") is False:
             return True
     return False
 

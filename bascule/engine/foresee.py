@@ -11,7 +11,15 @@ from typing import Any
 from bascule.connectors import Observation
 from bascule.connectors.contract import verb_named
 from bascule.engine.cabinet import first_unmet
-from bascule.engine.decisions import Answer, intended, is_ordered_again, proven, retracted, unrepeatable
+from bascule.engine.decisions import (
+    Answer,
+    intended,
+    is_ordered_again,
+    proven,
+    retracted,
+    unapproved,
+    unrepeatable,
+)
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import RemoteError
@@ -30,7 +38,7 @@ from bascule.procedure import (
     required_of,
 )
 from bascule.waves.sizes import dossiers_told
-from bascule.workorders import retracted_in_words
+from bascule.workorders import in_words, retracted_in_words
 
 LATER = "(known when its turn comes)"
 
@@ -172,6 +180,8 @@ class _Looking:
             return Foreseen(step=step.name, because="compares the lists kept under the lock-out")
         again = step.name in self._again
         unmet = first_unmet(step.ensures, facts)
+        if unmet is None and not again and (order := unapproved(step, self._history)) is not None:
+            return self._stopped(step, f"done, not approved: {in_words(order, self._run.clock())}")
         if unmet is None and not again:
             return Foreseen(step=step.name, because="already true")
         if not again and (taken_back := retracted(unrepeatable(together), self._history)) is not None:

@@ -83,7 +83,13 @@ async def migrate(
 
 
 def _told_at_the_end(cabinet_run: CabinetRun, now_standing: Standing) -> dict[str, Any]:
-    told = {"remedy": now_standing.remedy or None, "dossiers": dossiers_told(cabinet_run.history)}
+    waits, out = cabinet_run.last.get(now_standing.step or ""), cabinet_run.seen_locked_out()
+    told = {
+        "remedy": now_standing.remedy or None,
+        "dossiers": dossiers_told(cabinet_run.history),
+        "locked_out_since": out.locked_out_at.isoformat() if out is not None and out.locked_out_at else None,
+        "not_approved": waits.evidence.get("not_approved") if waits is not None else None,
+    }
     return {name: value for name, value in told.items() if value is not None}
 
 

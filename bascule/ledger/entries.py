@@ -56,7 +56,7 @@ class EntryKind(StrEnum):
     ANSWERED = "answered"
     APPROVED = "approved"
     DECLINED = "declined"
-    """Somebody looked at an answer and did not approve it: the order is open again."""
+    """Somebody looked at an answer and did not approve it: somebody else decides what is true."""
     WITHDRAWN = "withdrawn"
     """Nobody is asked any more."""
     RETRACTED = "retracted"

@@ -25,6 +25,7 @@ from bascule.workorders import (
     why_no_answer,
     why_no_approval,
     why_no_retraction,
+    why_no_withdrawal,
 )
 
 KINDS = (EntryKind.ORDERED, *SAID_OF_ORDERS)
@@ -135,9 +136,8 @@ class Desk:
 
     async def withdraw(self, numbers: Sequence[str], withdrawal: Withdrawal, *, run: str = "") -> tuple[WorkOrder, ...]:
         def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
-            told = f"{order.id} is {order.state}: there is nothing to withdraw"
             entry = _of_order(order, EntryKind.WITHDRAWN, withdrawal.by, withdrawal.at, withdrawal.because)
-            return None if order.state.needs_somebody else told, replace(entry, run=run)
+            return why_no_withdrawal(order, withdrawal.by), replace(entry, run=run)
 
         return await self._write(numbers, said)
 
@@ -183,7 +183,7 @@ class Desk:
         own = [
             order
             for order in known.values()
-            if order.answer is not None and order.approval is None and is_requester(order, approval.by)
+            if order.claim is not None and order.approval is None and is_requester(order, approval.by)
         ]
         told = "tried to approve what they had answered or ordered themselves"
         await self._ledger.record(
@@ -218,9 +218,13 @@ def _said(entry: Entry, order: WorkOrder) -> dict[str, Any]:
             answer = Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)
             return {"answer": answer, "retraction": None}
         case EntryKind.APPROVED:
-            return {"approval": Approval(by=entry.who, at=entry.at, because=entry.reason)}
+            return {
+                "answer": order.claim,
+                "approval": Approval(by=entry.who, at=entry.at, because=entry.reason),
+            }
         case EntryKind.DECLINED:
-            return {"answer": None, "refusal": Approval(by=entry.who, at=entry.at, because=entry.reason)}
+            refusal = Approval(by=entry.who, at=entry.at, because=entry.reason)
+            return {"answer": None, "refused": order.claim, "refusal": refusal}
         case EntryKind.WITHDRAWN if order.state.needs_somebody:
             return {"withdrawal": Withdrawal(by=entry.who, at=entry.at, because=entry.reason)}
         case EntryKind.RETRACTED:
@@ -228,8 +232,9 @@ def _said(entry: Entry, order: WorkOrder) -> dict[str, Any]:
             taken_back = Retraction(
                 by=entry.who, at=entry.at, because=told["because"], ask_again=told.get("ask_again", False)
             )
-            # What nobody had approved yet is asked anew; what was approved is closed for good.
-            return {"retraction": taken_back} | ({"answer": None} if order.state is OrderState.TO_APPROVE else {})
+            # Of what nobody had approved yet it is asked what is true; what was approved is closed for good.
+            to_decide = {"answer": None, "refused": order.answer} if order.state is OrderState.TO_APPROVE else {}
+            return {"retraction": taken_back} | to_decide
         case _:
             return {}
 

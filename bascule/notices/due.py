@@ -190,7 +190,7 @@ def _of_order(
         answered = order.answer.at.isoformat() if order.answer is not None else ""
         first = Matter(Topic.TO_APPROVE, order, answered)
         yield from _once_then_again(first, hearers.of_approval(order), told, now, remind_after)
-    elif order.state is OrderState.OPEN:
+    elif order.state.needs_somebody:
         declined = order.refusal.at.isoformat() if order.refusal is not None else ""
         first = Matter(Topic.NEW, order, declined)
         yield from _once_then_again(first, hearers.of_owner(order.owner), told, now, remind_after)

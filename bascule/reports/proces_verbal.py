@@ -21,7 +21,7 @@ from bascule.inventory.stored import from_plain
 from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import ARRIVED, Cabinet, Outcome, State
 from bascule.reports.language import Language, language_named
-from bascule.reports.record import Record, record_of
+from bascule.reports.record import Record, StepRecord, record_of
 from bascule.reports.self_contained import TEMPLATES, asset, in_script, policy, templates
 from bascule.reports.visible import code_of, visible
 
@@ -170,7 +170,7 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
                 word(f"step.{one.step}"),
                 _state(one.state, one.reason, language),
                 when(one.at if one.state is State.DONE else None),
-                _people(one.run_by, one.done_by, one.approved_by, language),
+                _people(one, language),
                 one.proof or "–",
             ]
             for one in record.steps
@@ -260,12 +260,17 @@ def _state(state: State, reason: str, language: Language) -> str:
     return language.word(f"state.{state}")
 
 
-def _people(run_by: str | None, done_by: str | None, approved_by: str | None, language: Language) -> str:
-    if done_by and approved_by:
-        return language.word("pv.done_and_approved", by=done_by, approver=approved_by)
-    if done_by:
-        return done_by
-    return language.word("pv.by_run", who=run_by) if run_by else "–"
+def _people(one: StepRecord, language: Language) -> str:
+    """Who did it, and who approved it where that takes two; or that nobody did."""
+    if one.asked_by is None:
+        return language.word("pv.by_run", who=one.run_by) if one.run_by else "–"
+    by = one.done_by or language.word("pv.unsaid", order=one.asked_by)
+    done = language.word("pv.done", by=by)
+    if one.refused_by:
+        done = language.word("pv.refused_by", done=done, refuser=one.refused_by)
+    if not one.takes_two:
+        return done
+    return language.word("pv.done_approved", done=done, approver=one.approved_by or language.word("pv.nobody"))
 
 
 def _compared_says(record: Record, language: Language, when: Any, *, lost: bool) -> str:

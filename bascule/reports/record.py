@@ -14,17 +14,19 @@ from typing import Any
 
 from bascule.checks.findings import Level
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
+from bascule.connectors import OperationStatus
 from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE, Kept, Step, steps_written_by
 from bascule.reports.status import RUN_KINDS, instant_in_utc, stands_by
-from bascule.workorders import OrderState, WorkOrder
+from bascule.workorders import OrderState, Result, WorkOrder
 
-FORM = 1
+FORM = 2
 """Rises when a record of the same entries would be another one: seals of an older form are told, and not made again."""
 NAMED = 200
 """Things of one list that are named; the ledger has them all."""
 ENDS = (EntryKind.PROOF, EntryKind.VERDICT)
+SUCCEEDED = OperationStatus.SUCCEEDED.value
 DECISIONS = (EntryKind.NOTE, EntryKind.REFUSED)
 
 
@@ -37,9 +39,15 @@ class StepRecord:
     reason: str
     run_by: str | None
     """Whose run it was."""
+    asked_by: str | None
+    """The last work order by which people were asked for it; None where none was."""
     done_by: str | None
-    """The person who did it, where a person was asked."""
+    """The person who did it, where a person was asked and answered."""
+    takes_two: bool
+    """What was done needs a second person's approval."""
     approved_by: str | None
+    refused_by: str | None
+    """Who did not approve the answer; a later approval may stand beside it."""
     proof: str | None
     """The hash of the entry that proves it."""
     attempts: int
@@ -162,20 +170,23 @@ def _run(began: Entry, ended: Entry | None) -> dict[str, str | None]:
 
 
 def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> StepRecord:
-    ends = [entry for entry in history if entry.step == step.name and entry.kind in ENDS]
+    told = [entry for entry in history if entry.step == step.name]
+    ends = [entry for entry in told if entry.kind in ENDS]
     last = _last_said(step, history)
-    verbs = {act.verb for act in step.acts}
-    # Whose word the proof stands on: nobody is named for what they said they could not do.
-    said = [order for order in orders if verbs & set(order.verbs) and order.state is OrderState.DONE]
-    order = said[-1] if said and last is not None and last.kind is EntryKind.PROOF else None
+    order = _asked_for(step, told, orders, last) if last is not None else None
+    # Nobody is named for what they said they could not do.
+    claim = order.claim if order is not None and _is_claimed(order) else None
     return StepRecord(
         step=step.name,
         state=last.state or State.UNKNOWN if last is not None else State.PENDING,
         at=instant_in_utc(last.at) if last is not None else None,
         reason=last.reason if last is not None else "",
         run_by=last.who if last is not None and last.kind in ENDS else None,
-        done_by=order.answer.by if order is not None and order.answer is not None else None,
+        asked_by=order.id if order is not None else None,
+        done_by=claim.by if claim is not None else None,
+        takes_two=order is not None and order.four_eyes,
         approved_by=order.approval.by if order is not None and order.approval is not None else None,
+        refused_by=order.refusal.by if order is not None and order.refusal is not None else None,
         proof=last.hash if last is not None and last.kind is EntryKind.PROOF else None,
         attempts=len(ends),
     )
@@ -189,6 +200,34 @@ def _last_said(step: Step, history: Sequence[Entry]) -> Entry | None:
         if entry.step == step.name and entry.kind in ENDS:
             return entry
     return None
+
+
+def _asked_for(step: Step, told: Sequence[Entry], orders: Sequence[WorkOrder], last: Entry) -> WorkOrder | None:
+    """The work order on which a step's proof stands, or for whose approval it waits; None where no person did it."""
+    verbs, numbers = {act.verb for act in step.acts}, {order.id for order in orders}
+    by_agent = [
+        entry.at
+        for entry in told
+        if entry.kind is EntryKind.EFFECT
+        and entry.operation not in numbers
+        and entry.evidence.get("answer") == SUCCEEDED
+    ]
+    asked = [
+        order
+        for order in orders
+        if verbs & set(order.verbs)
+        and order.state is not OrderState.RETRACTED
+        and order.opened_at <= last.at
+        and all(at < order.opened_at for at in by_agent)
+    ]
+    order = next(iter([*reversed([one for one in asked if _is_claimed(one)]), *reversed(asked)]), None)
+    if last.kind is EntryKind.PROOF or order is None:
+        return order
+    return order if order.claim is not None and order.state.needs_somebody else None
+
+
+def _is_claimed(order: WorkOrder) -> bool:
+    return order.claim is not None and order.claim.result is Result.DONE
 
 
 def _troubles(history: Sequence[Entry]) -> Iterator[dict[str, str]]:

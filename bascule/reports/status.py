@@ -12,12 +12,12 @@ from typing import Any
 
 from bascule.errors import STILL_RUNNING, BasculeError
 from bascule.ledger import ORDER_KINDS, Desk, Entry, EntryKind, Ledger, going_on, orders_of
-from bascule.model import ARRIVED, Lifecycle, Outcome, System, grade
+from bascule.model import ARRIVED, ErrorClass, Lifecycle, Outcome, System, grade
 from bascule.procedure import LOCK_OUT, REOPEN, steps_written_by
 from bascule.reports.halted import why_it_halts
 from bascule.waves.choosing import DONE, did_you_mean
 from bascule.waves.sizes import Sizes, dossiers_told
-from bascule.workorders import LastNotDone, OrderState, WorkOrder, in_words, last_not_done
+from bascule.workorders import LastNotDone, WorkOrder, in_words, last_not_done, what_to_do_with
 
 RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED, EntryKind.RETRACTED)
 """What tells how a cabinet stands: an answer that was taken back makes it unknown until a run takes it up."""
@@ -78,6 +78,8 @@ class CabinetStatus:
     """For a cabinet at work: how it compares, where it takes longer than 95 in 100 of its size."""
     locked_out_since: datetime | None
     """Since when its users are, or may be, kept out."""
+    not_approved: str | None = None
+    """The steps that are done and await a second person's approval, as the systems show them."""
     last_not_done: LastNotDone | None = None
     """The last answer *not-done* or *cannot* to what it is still asked for."""
     held_by: str | None = None
@@ -180,7 +182,7 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         raise no_such_wave(ledger, wave)
     at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
-    waiting = {code for code, entry in last.items() if entry.lifecycle is Lifecycle.WAITING}
+    waiting = {code for code, entry in last.items() if waits_for_a_person(entry)}
     some_need_somebody = any(entry.outcome not in SETTLED for entry in last.values() if entry.kind is EntryKind.ENDED)
     open_ones = Desk(ledger, lambda: now).open_ones() if some_need_somebody else ()
     orders = {order.cabinet: order for order in open_ones if not order.is_decision}
@@ -384,7 +386,7 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         ended_at=last.at if last.kind is EntryKind.ENDED else None,
         since=last.at,
         slow=None,
-        locked_out_since=None if outcome in DONE else _locked_out_since(code, seen),
+        locked_out_since=None if outcome in DONE else _locked_out_since(code, last, seen),
         last_not_done=None if outcome in DONE else seen.not_done.get(code),
     )
     if lifecycle is Lifecycle.RUNNING:
@@ -392,7 +394,8 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         cabinet = replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
         return _held(cabinet, seen.waits.get(code))
     cabinet = _to_decide(cabinet, seen)
-    cabinet = _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
+    if waits_for_a_person(last):
+        cabinet = _waiting_for(cabinet, last, seen)
     return _at_the_door(cabinet, last, seen.door.get(code, ()))
 
 
@@ -409,22 +412,31 @@ def _held(cabinet: CabinetStatus, waits: Entry | None) -> CabinetStatus:
     )
 
 
+def waits_for_a_person(last: Entry) -> bool:
+    """Also where it is blocked, because somebody did not approve."""
+    return last.lifecycle is Lifecycle.WAITING or last.error_class is ErrorClass.HUMAN
+
+
 def is_unsettled(last: Entry) -> bool:
     """Taken up, and not known to have ended well."""
     return last.outcome not in DONE
 
 
-def _locked_out_since(code: str, seen: Seen) -> datetime | None:
-    """As the ledger holds it; where a person locked out, since that was proven."""
-    since = last = None
+def _locked_out_since(code: str, last: Entry, seen: Seen) -> datetime | None:
+    """As the ledger holds it; where a person locked out, since that was proven, or as an agent showed when the last run let go."""
+    told = last.evidence.get("locked_out_since")
+    since = datetime.fromisoformat(told) if told else None
+    before = since
     taken_back = [entry for entry in seen.runs[code] if entry.kind is EntryKind.RETRACTED and entry.verb == REOPEN]
     for entry in sorted((*seen.door.get(code, ()), *taken_back), key=lambda entry: entry.seq):
+        if told and entry.seq < last.seq:
+            continue
         if entry.kind is EntryKind.RETRACTED:
             # Who said that users were back does not say so any more.
-            since = since or last or entry.at
+            since = since or before or entry.at
         elif entry.kind is EntryKind.PROOF:
             since = (since or entry.at) if entry.step == LOCK_OUT else None
-            last = since or last
+            before = since or before
     return seen.held.get(code, since)
 
 
@@ -450,15 +462,19 @@ def _at_the_door(cabinet: CabinetStatus, last: Entry, door: Sequence[Entry]) -> 
     )
 
 
-def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> CabinetStatus:
+def _waiting_for(cabinet: CabinetStatus, last: Entry, seen: Seen) -> CabinetStatus:
     """What has become of what a cabinet waits for, since the run that let go of it."""
-    if cabinet.lifecycle is not Lifecycle.WAITING:
-        return cabinet
     order = seen.orders.get(cabinet.code)
     if order is not None:
-        verb = "approve" if order.state is OrderState.TO_APPROVE else "inbox --order"
-        return replace(cabinet, reason=in_words(order, seen.now), next_action=f"bascule {verb} {order.id}")
-    if has_news:
+        done = ", ".join(last.evidence.get("not_approved", ())) or None
+        told = in_words(order, seen.now)
+        return replace(
+            cabinet,
+            reason=f"done, not approved ({done}): {told}" if done else told,
+            next_action=what_to_do_with(order, seen.now),
+            not_approved=done,
+        )
+    if seen.last_words.get(cabinet.code, 0) > last.seq:
         return replace(cabinet, reason="its work order was answered", next_action="run again: it carries on")
     return cabinet
 

@@ -178,18 +178,22 @@ def _synchronisation(orders: Sequence[WorkOrder]) -> Synchronisation | None:
 def _keeps_users_out(orders: Sequence[WorkOrder]) -> WorkOrder | None:
     """The order under which users are, or may be, kept out: by the last word of whoever had them out, or for want of any."""
     for order in reversed(orders):
-        if not {"lock-out", "reopen"} & set(order.verbs) or order.state.needs_somebody:
+        if not {"lock-out", "reopen"} & set(order.verbs) or order.state is OrderState.OPEN:
             continue
         if order.state is OrderState.RETRACTED:
             # Nobody knows whether users are back: an order that kept nobody out leaves that to what was said before it.
             if order.locks_users_out:
                 return order
             continue
-        if order.answer is None:
+        said = order.claim
+        if said is None and order.state is OrderState.TO_DECIDE:
+            continue
+        if said is None:
             # Withdrawn: whoever had it in hand may have begun.
             return order if order.locks_users_out else None
-        if order.answer.result is Result.DONE:
+        if said.result is Result.DONE:
+            # Approved or not: whether users are in is no matter of approval.
             return None
-        if "users_back" in order.answer.evidence:
-            return None if order.answer.evidence["users_back"] else order
+        if "users_back" in said.evidence:
+            return None if said.evidence["users_back"] else order
     return None

@@ -14,7 +14,18 @@ from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, REOPEN_L
 from bascule.errors import RemoteRefuses
 from bascule.facts import View
 from bascule.model import Cabinet, ErrorClass, System
-from bascule.workorders import OrderState, Withdrawal, WorkOrder, in_words, retracted_in_words
+from bascule.workorders import (
+    ALREADY_DONE,
+    CLAIMED_BY,
+    REFUSED_BECAUSE,
+    REFUSED_BY,
+    OrderState,
+    Result,
+    Withdrawal,
+    WorkOrder,
+    in_words,
+    retracted_in_words,
+)
 
 KEEPS_USERS_OUT = frozenset({"lock-out", "synchronise", "reopen"})
 
@@ -97,11 +108,11 @@ class OperatorRemote:
         known = await self._orders.of(cabinet.code)
         now = self._asking.clock()
         covering = [one for one in known if order.verb in one.verbs]
-        in_hand = next((one for one in covering if one.state.needs_somebody and not one.is_expired(now)), None)
+        in_hand = next((one for one in covering if _has_in_hand(one, order.verb) and not one.is_expired(now)), None)
         if in_hand is not None:
             return self._as_operation(in_hand, order.verb, order.key)
-        verbs = sitting_of(order.verb, lambda verb: self._asking.asks(cabinet, verb))
-        on_hold = [one.id for one in covering if one.state.needs_somebody]
+        verbs = order.done or sitting_of(order.verb, lambda verb: self._asking.asks(cabinet, verb))
+        on_hold = [one.id for one in covering if one.is_expired(now)]
         if on_hold:
             withdrawal = Withdrawal(by=self._asking.who, at=now, because="not answered in time; asked anew")
             await self._orders.withdraw(on_hold, withdrawal, run=self._asking.run)
@@ -147,6 +158,9 @@ class OperatorRemote:
     def _drawn_up(
         self, cabinet: Cabinet, order: Order, verbs: tuple[str, ...], before: Sequence[WorkOrder], now: datetime
     ) -> WorkOrder:
+        left_open = _left_open(before) if order.again is None else None
+        asks_what_is_true = bool(order.done) or left_open is not None
+        keeps_users_out = bool(KEEPS_USERS_OUT & set(verbs)) and not asks_what_is_true
         return WorkOrder(
             id="",
             cabinet=cabinet.code,
@@ -155,11 +169,11 @@ class OperatorRemote:
             verbs=verbs,
             opened_at=now,
             expires_at=now + self._asking.lasts,
-            deadline=self._deadline(cabinet, now, verbs) if KEEPS_USERS_OUT & set(verbs) else None,
+            deadline=self._deadline(cabinet, now, verbs) if keeps_users_out else None,
             owner=cabinet.owner,
-            four_eyes=bool(IRREVERSIBLE & set(verbs)),
+            four_eyes=asks_what_is_true or bool(IRREVERSIBLE & set(verbs)),
             minutes=sum(MINUTES[verb] for verb in verbs),
-            values=self._values(cabinet, order, before),
+            values=self._values(cabinet, order, before) | (_in_question(left_open) if asks_what_is_true else {}),
         )
 
     def _deadline(self, cabinet: Cabinet, now: datetime, verbs: tuple[str, ...]) -> datetime:
@@ -217,6 +231,31 @@ SPEAKS_OF = {
 def _tells_otherwise(order: WorkOrder, row: Mapping[str, str]) -> bool:
     columns = [column for verb in order.verbs for column in SPEAKS_OF.get(verb, ())]
     return any(order.values.get(column) != row.get(column) for column in columns)
+
+
+def _has_in_hand(order: WorkOrder, verb: str) -> bool:
+    """Who answered, or is asked what is true, lets nobody in: a reopen never waits for an approval."""
+    return order.state.needs_somebody and not (verb == "reopen" and order.was_let_go)
+
+
+def _left_open(before: Sequence[WorkOrder]) -> WorkOrder | None:
+    """The order that was answered done and withdrawn unapproved, where nobody has said since what is true."""
+    for order in reversed(before):
+        if order.state is not OrderState.WITHDRAWN:
+            return None
+        if order.claim is not None:
+            return order if order.claim.result is Result.DONE else None
+    return None
+
+
+def _in_question(claimed: WorkOrder | None) -> dict[str, str]:
+    """What an order holds that asks what is true. `claimed`: the one that was answered before it."""
+    told = {ALREADY_DONE: "yes"}
+    if claimed is not None:
+        told[CLAIMED_BY] = claimed.claimed_by
+        if claimed.refusal is not None:
+            told |= {REFUSED_BY: claimed.refusal.by, REFUSED_BECAUSE: claimed.refusal.because}
+    return told
 
 
 def _last_reason(before: Sequence[WorkOrder]) -> str:

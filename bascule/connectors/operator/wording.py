@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from bascule.connectors.operator.forms import Form, FormField, fields_of, zone_of
-from bascule.workorders import Result, WorkOrder, nth
+from bascule.workorders import CLAIMED_BY, REFUSED_BECAUSE, REFUSED_BY, OrderState, Result, WorkOrder, nth
 
 LANGUAGES = ("fr", "en")
 TEXTS: Mapping[str, Any] = tomllib.loads(
@@ -49,6 +49,8 @@ class Instructions:
 
 def instructions(order: WorkOrder) -> Instructions:
     language = language_of(order)
+    if order.state is OrderState.TO_DECIDE:
+        return _question(order, language)
     around, pieces = TEXTS["around"][language], [TEXTS[verb][language] for verb in order.verbs]
     row = _row(order)
     answering = around["answer_four_eyes" if order.four_eyes else "answer"]
@@ -67,6 +69,25 @@ def instructions(order: WorkOrder) -> Instructions:
         form={name: TEXTS["form"][name][language] for name in evidence_of(order)},
         takes=around["takes"].format_map(row),
         headings={part: around[part] for part in ("do", "look_at", "never", "evidence")},
+    )
+
+
+def _question(order: WorkOrder, language: str) -> Instructions:
+    """What is asked of something done, or said to be: only what is true. No line of it says how it is done."""
+    around, row = TEXTS["around"][language], _row(order)
+    text, pieces = around["question"], [TEXTS[verb][language] for verb in order.verbs]
+    claimed = "refused" if row.get(REFUSED_BY) else "claimed" if row.get(CLAIMED_BY) else "seen"
+    row["what"] = ", ".join(piece["title"] for piece in pieces)
+    steps = [text[claimed], text["look"], text["answer"], *([text["approve"]] if order.claim is not None else [])]
+    return Instructions(
+        language=language,
+        title=text["title"].format_map(row),
+        steps=tuple(step.format_map(row) for step in steps),
+        look_at=_lines(pieces, "look_at", row),
+        never=(text["never"],),
+        form={name: TEXTS["form"][name][language] for name in evidence_of(order)},
+        takes=text["takes"],
+        headings={part: around[part] for part in ("look_at", "never", "evidence")} | {"do": text["do"]},
     )
 
 
@@ -102,6 +123,10 @@ def _row(order: WorkOrder) -> _Row:
     if "nth_time" in row:
         number = int(row["nth_time"])
         row["nth_time"] = f"{number}e" if language_of(order) == "fr" else nth(number)
+    if order.claimed_by:
+        row[CLAIMED_BY] = printable(order.claimed_by)
+    if order.refusal is not None:
+        row |= {REFUSED_BY: printable(order.refusal.by), REFUSED_BECAUSE: printable(order.refusal.because)}
     for system in ("ge", "s4a"):
         if order.values.get(f"{system}_reads") == "extracts":
             row[f"{system}_exported"] = "yes"

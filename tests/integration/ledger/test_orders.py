@@ -207,7 +207,7 @@ async def test_an_answer_that_is_not_approved_opens_the_order_again_and_says_why
     order = await opened(desk, step="admin-sage")
     await desk.answer({order.id: said()})
     (after,) = await desk.approve([order.id], by("paul", "My Sage shows another address"), declines=True)
-    assert after.state is OrderState.OPEN
+    assert after.state is OrderState.TO_DECIDE
     assert after.refusal == by("paul", "My Sage shows another address")
     await desk.answer({order.id: said(by="paul")})
     (after,) = await desk.approve([order.id], by("anne"))

@@ -23,7 +23,7 @@ from bascule.procedure import PROCEDURE, Step
 from bascule.reports import status_of
 from bascule.reports.proces_verbal import ProcesVerbal
 from bascule.reports.record import record_of
-from bascule.workorders import OrderState, Result, Retraction, WorkOrder
+from bascule.workorders import OrderState, Result, Retraction, Withdrawal, WorkOrder
 from tests.builders import ONE_TIME, assert_moved, cabinet
 from tests.integration.people.test_people import brought_to
 from tests.office import Office, office
@@ -232,13 +232,17 @@ async def test_what_is_taken_back_while_a_run_is_at_work_ends_unknown_though_the
 # Who, and what the documents say
 
 
-async def test_what_nobody_had_approved_yet_is_open_again(tmp_path: Path) -> None:
+async def test_what_nobody_had_approved_yet_is_asked_again_and_takes_two_people_still(tmp_path: Path) -> None:
     async with office(tmp_path, [cabinet()]) as at:
         await at.wave()
         [order] = at.open_orders()
         await at.answer(order)
         back = await taken_back(at, order.id, by="anne")
-        assert back.state is OrderState.OPEN
+        assert back.state is OrderState.TO_DECIDE
+        with pytest.raises(NotAccepted, match="took its answer back"):
+            await at.approve(order)
+        with pytest.raises(NotAccepted, match="cannot withdraw it and the missing approval with it"):
+            await at.desk.withdraw([order.id], Withdrawal(by="anne", at=at.on.time.now(), because="no longer needed"))
         await at.do(order)
         await at.answer(order)
         await at.approve(order)

@@ -49,6 +49,7 @@ def standing(number: int) -> CabinetStatus:
         ended_at=NOW if lifecycle is Lifecycle.ENDED else None,
         since=NOW - timedelta(minutes=12),
         locked_out_since=None,
+        not_approved=None,
         slow="at work for 12 min; 95 in 100 small cabinets take 4 at most" if number == 1 else None,
     )
 

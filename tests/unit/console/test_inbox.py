@@ -387,12 +387,36 @@ def test_who_answered_cannot_approve_and_somebody_else_can(bascule: Bascule, giv
     assert first_broken(history) is None
 
 
-def test_a_refused_approval_opens_the_order_again(bascule: Bascule, given: Given, ledger_url: str) -> None:
+def test_a_refused_approval_asks_what_is_true_and_shows_nothing_to_do(
+    bascule: Bascule, given: Given, ledger_url: str
+) -> None:
     given(order("admin-sage"))
     bascule("answer", "C0001-admin-sage", "--by", "anne", "--result", "done", *CONFIRMED, "--because", "Seen")
     told = bascule("approve", "C0001-admin-sage", "--by", "paul", "--refuse", "--because", "No e-mail")
-    assert told.out == "C0001-admin-sage: not approved, and open again, says paul\n"
-    assert standing(ledger_url, "C0001-admin-sage").state is OrderState.OPEN
+    assert told.out == "C0001-admin-sage: not approved, says paul\n"
+    assert "somebody else decides what is true: bascule inbox --order C0001-admin-sage" in told.err
+    assert standing(ledger_url, "C0001-admin-sage").state is OrderState.TO_DECIDE
+    inbox = " ".join(bascule("inbox").out.split())
+    assert "to decide (refused by paul)" in inbox
+    assert "minutes of work left" not in inbox
+    page = " ".join(bascule("inbox", "--order", "C0001-admin-sage").out.split())
+    assert "anne a répondu que c'est fait ; paul ne l'a pas approuvé" in page
+    assert "Confirmer" not in page
+    assert "bascule answer C0001-admin-sage" in page
+    assert bascule("inbox", "--mine", "anne").out == ""
+
+
+def test_who_answered_does_not_withdraw_the_order_with_the_missing_approval(
+    bascule: Bascule, given: Given, ledger_url: str
+) -> None:
+    given(order("admin-sage"))
+    bascule("answer", "C0001-admin-sage", "--by", "anne", "--result", "done", *CONFIRMED, "--because", "Seen")
+    for said in ((), ("--refuse",)):
+        told = bascule("withdraw", "C0001-admin-sage", "--by", "Anne", "--because", "Never mind")
+        assert "answered by anne, who cannot withdraw it" in told.err
+        assert standing(ledger_url, "C0001-admin-sage").state.needs_somebody
+        if not said:
+            bascule("approve", "C0001-admin-sage", "--by", "paul", "--refuse", "--because", "No e-mail")
 
 
 # The sheet

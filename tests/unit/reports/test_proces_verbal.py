@@ -19,12 +19,12 @@ import typst
 
 from bascule.inventory import Inventory
 from bascule.inventory.stored import to_plain
-from bascule.ledger import EntryKind, Ledger, StoredInventory
+from bascule.ledger import Entry, EntryKind, Ledger, StoredInventory
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports import proces_verbal
-from bascule.reports.language import LANGUAGES
-from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux
+from bascule.reports.language import LANGUAGES, language_named
+from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux, view
 from bascule.reports.record import NAMED, Record, record_of
 from tests.builders import cabinet
 from tests.unit.reports.histories import (
@@ -99,8 +99,40 @@ def test_every_step_has_its_proof_and_the_people_who_did_and_approved_it(ledger:
     terms = next(step for step in made.steps if step.step == "terms")
     proof = next(entry for entry in ledger.history(CODE) if entry.kind is EntryKind.PROOF)
     assert (terms.done_by, terms.approved_by, terms.proof) == ("anne", "paul", proof.hash)
-    assert "anne, approuvé par paul" in shown(made)
+    assert "fait par anne, approuvé par paul" in shown(made)
     assert proof.hash in shown(made)
+
+
+def test_what_nobody_approved_or_answered_for_is_not_said_to_be_bascules(ledger: Ledger) -> None:
+    until = {"expires_at": "2027-01-01T00:00:00+00:00", "deadline": None}
+    asked: list[Entry] = []
+    for step, says in (("admin-sage", "declined"), ("terms", "answered"), ("lock-out", ""), ("backup", "alone")):
+        number, two = f"C0001-{step}", says != "alone"
+        order: dict[str, Any] = {"verbs": [step], "four_eyes": two, "owner": None, "minutes": 5, "values": {}, **until}
+        asked.append(line(CODE, EntryKind.ORDERED, step=step, operation=number, key=step, evidence=order))
+        if says:
+            told = {"result": "done", "evidence": {}}
+            asked.append(line(CODE, EntryKind.ANSWERED, who="anne", operation=number, evidence=told))
+        if says == "declined":
+            asked.append(line(CODE, EntryKind.DECLINED, who="paul", operation=number, reason="no"))
+            asked.append(line(CODE, EntryKind.APPROVED, who="zoe", operation=number, reason="yes"))
+    proofs = [entry for step in ("admin-sage", "terms", "lock-out", "backup") for entry in proved(CODE, step)]
+    write(ledger, planned(CODE), began(CODE), asked, proofs, ended(CODE, Outcome.OK))
+    told_in = {
+        code: {row[0]: row[3] for row in view(record(ledger), language_named(code), ZoneInfo("UTC"))["steps"]}
+        for code in ("fr", "en")
+    }
+    by = {
+        step: told_in["en"][language_named("en").word(f"step.{step}")]
+        for step in ("admin-sage", "terms", "lock-out", "backup")
+    }
+    assert by == {
+        "admin-sage": "done by anne, not approved by paul, approved by zoe",
+        "terms": "done by anne, approved by nobody",
+        "lock-out": "done by somebody who has not said so (C0001-lock-out), approved by nobody",
+        "backup": "done by anne",
+    }
+    assert "fait par anne, approuvé par personne" in told_in["fr"].values()
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PARTIAL, Outcome.FAILED, Outcome.BLOCKED, Outcome.UNKNOWN])
