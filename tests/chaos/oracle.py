@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from bascule.errors import LedgerUnreachable
 from bascule.ledger import Entry, EntryKind, Ledger
 from bascule.model import Cabinet, Outcome
 from bascule.reports import status_of
@@ -23,10 +24,13 @@ HELD = ("dossiers", "groups", "collaborateurs", "rights")
 
 def outcomes_of(ledger_url: str) -> dict[str, Outcome]:
     """By code; empty before any run has begun."""
-    with Ledger(ledger_url, read_only=True) as ledger:
-        if not ledger.of_wave(WAVE, [EntryKind.RUN_BEGAN]):
-            return {}
-        return {cabinet.code: cabinet.outcome for cabinet in status_of(ledger, WAVE).cabinets}
+    try:
+        with Ledger(ledger_url, read_only=True) as ledger:
+            if not ledger.of_wave(WAVE, [EntryKind.RUN_BEGAN]):
+                return {}
+            return {cabinet.code: cabinet.outcome for cabinet in status_of(ledger, WAVE).cabinets}
+    except LedgerUnreachable:
+        return {}
 
 
 def written_in(systems: Systems) -> Written:
@@ -44,10 +48,11 @@ def untrue(ledger_url: str, systems: Systems, *, undetectable: Collection[str] =
     for (code, verb), times in sorted(written.items()):
         if verb in ONE_TIME and times > 1:
             yield f"{code}: {verb} took effect {times} times"
+    done = [cabinet for cabinet in systems.cabinets if ended.get(cabinet.code) in DONE]
+    if not done:
+        return
     with Ledger(ledger_url, read_only=True) as ledger:
-        for cabinet in systems.cabinets:
-            if ended.get(cabinet.code) not in DONE:
-                continue
+        for cabinet in done:
             lacking = "; ".join(not_so(cabinet, systems.state(cabinet.code), written))
             if lacking and cabinet.code not in undetectable:
                 yield f"{cabinet.code}: is called {ended[cabinet.code]}, but {lacking}"

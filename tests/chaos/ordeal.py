@@ -33,7 +33,7 @@ class Ordeal:
     cut_ledger: Callable[[], None] = lambda: None
     kill_cockpit: Callable[[], None] = lambda: None
     patience: float = 3.0
-    """Seconds without the awaited progress after which a gust blows all the same."""
+    """Seconds without progress after which a gust blows all the same."""
     lied_about: Collection[str] = ()
     """Cabinets that may end otherwise than ok."""
     holds_up: bool = False
@@ -127,11 +127,13 @@ class Ordeal:
         )
 
     def _go_on_until(self, written: float) -> None:
-        until = time.monotonic() + self.patience
+        last, until = 0, time.monotonic() + self.patience
         while True:
             self._how_they_ended()
             self._keep_running()
-            if self.systems.written() >= written or time.monotonic() > until:
+            if (so_far := self.systems.written()) > last:
+                last, until = so_far, time.monotonic() + self.patience
+            if so_far >= written or time.monotonic() > until:
                 return
             time.sleep(LOOKS_EVERY)
 

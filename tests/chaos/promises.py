@@ -28,10 +28,12 @@ def broken(
     *,
     lied_about: Collection[str] = (),
     undetectable: Collection[str] = (),
+    now: datetime | None = None,
 ) -> Iterator[str]:
     """`calm`: where the cabinets stand after a run that nobody disturbed. Who was lied about may stand elsewhere, by name."""
     yield from untrue(ledger_url, systems, undetectable=undetectable)
     yield from unnamed(ledger_url, systems)
+    now = now or datetime.now(UTC)
     codes = [cabinet.code for cabinet in systems.cabinets]
     honest = [code for code in codes if code not in lied_about]
     with Ledger(ledger_url, read_only=True) as ledger:
@@ -43,9 +45,9 @@ def broken(
             yield f"not every cabinet is ok: {not_ok}"
         if owing := sorted(set(ledger.owing_a_reopen()).intersection(honest)):
             yield f"the ledger still owes a reopen: {', '.join(owing)}"
-        if kept_out := {one.cabinet for one in ledger.lock_outs(datetime.now(UTC))}.intersection(honest):
+        if kept_out := {one.cabinet for one in ledger.lock_outs(now)}.intersection(honest):
             yield f"lock-outs are still on record: {', '.join(sorted(kept_out))}"
-        if at_work := ledger.at_work(datetime.now(UTC)):
+        if at_work := ledger.at_work(now):
             yield f"a lease is still held: {', '.join(sorted(at_work))}"
         for code, history in ledger.histories([f"@{WAVE}", *codes]).items():
             if (entry := first_broken(history)) is not None:

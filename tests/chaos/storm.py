@@ -136,13 +136,14 @@ def storm(seed: int, *, may_strike: Sequence[Strikes], codes: Sequence[str]) -> 
     strikes = [Strikes.FAULTS, Strikes.RUN, Strikes.RUN, *draw.choices(may_strike, k=draw.randint(2, 6))]
     draw.shuffle(strikes)
     instants = sorted(draw.uniform(0, 0.95) for _ in strikes)
-    gusts = tuple(_gust(draw, at, strike, codes) for at, strike in zip(instants, strikes, strict=True))
+    tales = tuple(_tales(draw, codes))
+    gusts = tuple(_gust(draw, at, strike, codes, tales) for at, strike in zip(instants, strikes, strict=True))
     return Storm(seed, gusts, honour_keys=draw.random() < 0.25, chance=draw)
 
 
-def _gust(draw: random.Random, at: float, strikes: Strikes, codes: Sequence[str]) -> Gust:
+def _gust(draw: random.Random, at: float, strikes: Strikes, codes: Sequence[str], tales: tuple[Fault, ...]) -> Gust:
     lasts = draw.uniform(*(STALLED if strikes is Strikes.STALL else (0, 0.8)))
-    faults = tuple(_faults(draw, codes)) if strikes is Strikes.FAULTS else ()
+    faults = (*_faults(draw, codes), *tales) if strikes is Strikes.FAULTS else ()
     return Gust(at, strikes, lasts=lasts, anywhere=draw.random() < 0.25, faults=faults)
 
 
@@ -150,12 +151,16 @@ def _faults(draw: random.Random, codes: Sequence[str]) -> Iterator[Fault]:
     # A late commit is always among them: it is what a blind repeat would double.
     for one in (PASSING[0], *draw.choices(PASSING, k=draw.randint(1, 4))):
         yield _fault(draw, *one)
+    if draw.random() < 0.1:
+        yield {**AN_HOUR, "cabinets": draw.sample(codes, 1)}
+
+
+def _tales(draw: random.Random, codes: Sequence[str]) -> Iterator[Fault]:
+    """In force from the first faults on, until calm returns."""
     for tale in draw.choices(TALES, k=draw.randint(1, 4)):
         about, times = draw.sample(codes, min(2, len(codes))), draw.choice(({}, {"times": draw.randint(1, 4)}))
         for fault in tale:
             yield {**fault, **(times if fault["fault"] != "late-dossier" else {}), "cabinets": about}
-    if draw.random() < 0.1:
-        yield {**AN_HOUR, "cabinets": draw.sample(codes, 1)}
 
 
 def _fault(draw: random.Random, name: str, ways: Sequence[Fault]) -> Fault:
