@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from bascule.checks.consistency import anomalies
 from bascule.checks.entity import entity_problem, group_exists, profile_exists
 from bascule.checks.findings import Finding, Level
+from bascule.checks.received import began_before_lock_out, synchronisation_problem
 from bascule.checks.reconciliation import NO_LIST, Reconciliation, compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
 from bascule.checks.sameness import Tolerated
@@ -144,7 +145,7 @@ class Act:
     verb: str
     unless: Condition
     payload: Callable[[Facts], dict[str, Any]] = lambda facts: {}
-    never_while: Condition | None = None
+    never_while: tuple[Condition, ...] = ()
     """What makes this act a person's decision, whoever brought it about."""
 
     @property
@@ -163,6 +164,8 @@ class Step:
     acts: tuple[Act, ...] = ()
     ensures: tuple[Condition, ...] = ()
     irreversible: bool = False
+    any_instants: bool = False
+    """It asks for no instant that a system tells: one that cannot be does not hold it up."""
     anew: frozenset[Reading] = frozenset()
     """What this step reads again, however recently it was read."""
     patience: float = 0.0
@@ -365,12 +368,8 @@ is_consistent = Condition(
 )
 is_synchronised = Condition(
     GE | S4A,
-    "the synchronisation is not proven on both sides",
-    lambda f: (
-        f.ge.synchronisation is not None
-        and f.ge.synchronisation.status is SynchronisationStatus.DONE
-        and f.s4a.synchronised_at is not None
-    ),
+    lambda f: synchronisation_problem(f.ge, f.s4a, OUR_NAME),
+    lambda f: not synchronisation_problem(f.ge, f.s4a, OUR_NAME),
     WhenFalse.FAILS,
 )
 nobody_is_connected = Condition(
@@ -390,6 +389,14 @@ synchronisation_was_cut = Condition(
     lambda f: f.ge.synchronisation is not None and f.ge.synchronisation.status is SynchronisationStatus.INTERRUPTED,
     remedy=lambda f: (
         f"look at both sides, then: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
+    ),
+)
+synchronisation_is_of_before = Condition(
+    GE,
+    lambda f: began_before_lock_out(f.ge, OUR_NAME),
+    lambda f: bool(began_before_lock_out(f.ge, OUR_NAME)),
+    remedy=lambda f: (
+        f"look at both sides; if it has to be done once more: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
     ),
 )
 users_can_connect = Condition(
@@ -596,7 +603,9 @@ PROCEDURE: tuple[Step, ...] = (
         after=("lock-out",),
         requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, is_consistent),
         anew=GE | GE_LISTS,
-        acts=(Act("synchronise", is_synchronised, never_while=synchronisation_was_cut),),
+        acts=(
+            Act("synchronise", is_synchronised, never_while=(synchronisation_was_cut, synchronisation_is_of_before)),
+        ),
         ensures=(is_synchronised,),
         keeps_before=Kept.SOURCE,
         keeps_after=Kept.TARGET,
@@ -606,6 +615,7 @@ PROCEDURE: tuple[Step, ...] = (
         kind=Kind.REPEATABLE,
         says="GE's users can connect again. Owed after every lock-out, whatever happened.",
         after=("synchronise",),
+        any_instants=True,
         anew=GE,
         acts=(Act("reopen", users_can_connect),),
         ensures=(users_can_connect,),

@@ -30,6 +30,17 @@ class OperationStatus(StrEnum):
         return self not in (OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.AWAITED)
 
 
+class Basis(StrEnum):
+    """Who says what was observed, hence by whose clock."""
+
+    AGENT = "agent"
+    """The system itself, by its own clock."""
+    LISTS = "lists"
+    """Exported files, by the clock of whoever wrote them."""
+    PEOPLE = "people"
+    """Answers to work orders, by the clocks that people look at."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Strict):
     """What a remote says of one write that it received."""
@@ -92,6 +103,9 @@ class Remote(Protocol):
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         """Whether a person is asked for this write."""
+
+    def basis(self, view: View) -> Basis:
+        """Who says what `observe` returns of this view."""
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation: ...
 

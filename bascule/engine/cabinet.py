@@ -108,7 +108,7 @@ class CabinetRun:
         self._attempts: Counter[str] = Counter()
         self._asked: dict[str, Operation] = {}
         """What the remote says of the people it asked, by the intents' keys."""
-        self._observations = Observations(cabinet, run.remote)
+        self._observations = Observations(cabinet, run.remote, run.clock)
 
     async def carry_out(self, step: Step) -> Entry:
         """One attempt at one step. The entry says how it ended: a proof, or a verdict with its reason."""
@@ -145,7 +145,7 @@ class CabinetRun:
 
     async def synchronisation_runs(self) -> bool:
         """Read now, not remembered. Raises RemoteError if it cannot be observed."""
-        read = await self._observations.read((View.GE,), anew=(View.GE,))
+        read = await self._observations.read((View.GE,), anew=(View.GE,), any_instants=True)
         ge = read[View.GE]
         assert isinstance(ge, GeFacts)
         return ge.synchronisation is not None and ge.synchronisation.status is SynchronisationStatus.RUNNING
@@ -177,7 +177,7 @@ class CabinetRun:
             if refused.code == CANNOT:
                 raise
         again = is_ordered_again(step.name, self.history)
-        facts = await self._facts(step.reads, anew=step.anew & step.reads)
+        facts = await self._facts(step, step.reads, anew=step.anew & step.reads)
         unmet = first_unmet(step.ensures, facts)
         if not again and unmet is None:
             return await self._prove(step, facts, self._how_it_came_true(step))
@@ -190,12 +190,12 @@ class CabinetRun:
             required = required_of(together)
             anew = frozenset(chain.from_iterable(one.anew for one in together))
             readings = frozenset(chain.from_iterable(condition.reads for condition in required))
-            facts = await self._facts(step.reads | step.reads_before | readings, anew=anew - step.reads)
+            facts = await self._facts(step, step.reads | step.reads_before | readings, anew=anew - step.reads)
             unmet = first_unmet(required, facts)
             if unmet is not None:
                 return self._unmet(step, unmet, facts)
         for act in step.acts:
-            facts = await self._facts(step.reads | step.reads_before)
+            facts = await self._facts(step, step.reads | step.reads_before)
             if act.unless.holds(facts) and not again:
                 continue
             doubt = await self._doubt(step, act, facts, again=again)
@@ -221,8 +221,8 @@ class CabinetRun:
         if again:
             return None
         for one in chain.from_iterable(step.acts for step in together):
-            if one.never_while is not None and one.never_while.holds(facts):
-                never = one.never_while
+            never = next((condition for condition in one.never_while if condition.holds(facts)), None)
+            if never is not None:
                 return Doubt(State.UNKNOWN, never.why_not(facts), ErrorClass.EXTERNAL, never.what_to_do(facts))
         order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
         if order is not None:
@@ -366,7 +366,7 @@ class CabinetRun:
         patience = min(step.patience, self.run.pace.patience_at_most) if live else 0.0
         until = self.run.clock() + timedelta(seconds=patience)
         while True:
-            facts = await self._facts(step.reads)
+            facts = await self._facts(step, step.reads)
             unmet = first_unmet(step.ensures, facts)
             if unmet is None:
                 return await self._prove(step, facts, "")
@@ -453,10 +453,11 @@ class CabinetRun:
 
     # Facts
 
-    async def _facts(self, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
+    async def _facts(self, step: Step, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
         readings = frozenset(readings)
         views = [reading for reading in readings if isinstance(reading, View)]
-        observed = await self._observations.read(views, [view for view in anew if isinstance(view, View)])
+        views_anew = [view for view in anew if isinstance(view, View)]
+        observed = await self._observations.read(views, views_anew, any_instants=step.any_instants)
         read: dict[Reading, Observation] = {view: observed[view] for view in views}
         under_lock_out: set[Kept] = set()
         for reading in readings:

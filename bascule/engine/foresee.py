@@ -124,7 +124,7 @@ class _Looking:
         self._run = run
         self._cabinet = cabinet
         self._history = history
-        self._observations = Observations(cabinet, run.remote)
+        self._observations = Observations(cabinet, run.remote, run.clock)
         self._again = frozenset({SYNCHRONISE} if is_ordered_again(SYNCHRONISE, history) else ())
 
     async def now(self, step: Step) -> Foreseen:

@@ -60,7 +60,7 @@ async def reconcile(run: Run, cabinet: Cabinet, *, because: str) -> Entry:
 
 async def _look(run: Run, cabinet: Cabinet, attempt: int) -> Entry:
     try:
-        read = await Observations(cabinet, run.remote).read(READ)
+        read = await Observations(cabinet, run.remote, run.clock).read(READ)
     except RemoteError as error:
         told = {"code": error.code, "remedy": error.remedy, "retry_after": error.retry_after}
         evidence = {name: value for name, value in told.items() if value}

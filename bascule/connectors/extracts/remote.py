@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bascule.connectors import Observation, Operation, Order
+from bascule.connectors import Basis, Observation, Operation, Order
 from bascule.connectors.extracts.mapping import ExtractsMapping
 from bascule.connectors.extracts.reading import READERS, ExtractsUnreadable, Found, files_in, needed_in
 from bascule.errors import RemoteRefuses
@@ -98,6 +98,9 @@ class ExtractsRemote:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return False
+
+    def basis(self, view: View) -> Basis:
+        return Basis.LISTS
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in LISTS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bascule.connectors import Observation, Operation, OperationStatus, Order
+from bascule.connectors import Basis, Observation, Operation, OperationStatus, Order
 from bascule.connectors.contract import CANNOT
 from bascule.connectors.operator.facts import ge_facts, my_sage_facts, s4a_facts
 from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, REOPEN_LASTS, SECTION_LASTS, sitting_of
@@ -81,6 +81,9 @@ class OperatorRemote:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return True
+
+    def basis(self, view: View) -> Basis:
+        return Basis.PEOPLE
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in FACTS:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from bascule.connectors import Observation, Operation, Order, Remote
+from bascule.connectors import Basis, Observation, Operation, Order, Remote
 from bascule.facts import View
 from bascule.model import Cabinet, System
 
@@ -51,6 +51,9 @@ class _Meddled:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return self._remote.asks(cabinet, verb)
+
+    def basis(self, view: View) -> Basis:
+        return self._remote.basis(view)
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         return await self._meddling.call(f"observe {view}", lambda: self._remote.observe(cabinet, view))
