@@ -5,8 +5,8 @@ A step is a change: what it requires, how it acts, what it ensures. `docs/proced
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -14,17 +14,27 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from bascule.checks.consistency import anomalies
-from bascule.checks.entity import entity_problem, group_exists, profile_exists
+from bascule.checks.entity import (
+    client_named,
+    entity_problem,
+    group_exists,
+    names_of_defaults,
+    profile_exists,
+    same_group,
+    same_profile,
+)
 from bascule.checks.findings import Finding, Level
+from bascule.checks.list_age import Bound
 from bascule.checks.received import began_before_lock_out, synchronisation_problem
 from bascule.checks.reconciliation import NO_LIST, Reconciliation, compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
-from bascule.checks.sameness import Tolerated
-from bascule.connectors import Observation
+from bascule.checks.sameness import Tolerated, as_ge_compares
+from bascule.connectors import Basis, Observation
 from bascule.connectors.contract import verb_named
 from bascule.connectors.operator.sittings import sitting_of
 from bascule.facts import (
     AdminSageStatus,
+    Assigned,
     GeFacts,
     GeLists,
     MySageFacts,
@@ -34,7 +44,7 @@ from bascule.facts import (
     View,
     WorkspaceStatus,
 )
-from bascule.model import Cabinet, Kind, Outcome, System
+from bascule.model import Assignment, Cabinet, Kind, Outcome, System
 
 BACKUP_LASTS = timedelta(hours=24)
 OUR_NAME = "bascule"
@@ -67,6 +77,10 @@ class Facts:
     """Steps that a person ordered to be done once more, and that have not been since."""
     tolerate: frozenset[Tolerated] = frozenset()
     """In what texts may differ between source and target."""
+    basis: Mapping[Reading, Basis] = field(default_factory=dict)
+    """Who says what was read."""
+    unproven: Mapping[Kept, str] = field(default_factory=dict)
+    """Of the lists to be compared, those that prove nothing of the synchronisation, and why."""
     under_lock_out: frozenset[Kept] = frozenset()
     """Of the kept lists, those that were read while GE's users were kept out; the others were read when they were in."""
 
@@ -101,7 +115,8 @@ class Facts:
     @cached_property
     def reconciled(self) -> Reconciliation:
         """Source and target as they were kept. Looked at by several conditions, and dear."""
-        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate)
+        unproven = "; ".join(dict.fromkeys(self.unproven.values()))
+        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate, unproven=unproven)
 
     def _the(self, reading: Reading, kind: type[T]) -> T:
         observation = self.read[reading]
@@ -130,6 +145,8 @@ class Condition:
     holds: Callable[[Facts], bool]
     when_false: WhenFalse = WhenFalse.WAITS
     remedy: str | Callable[[Facts], str] = ""
+    awaits: frozenset[View] = frozenset()
+    """What is read again, for as long as users may be kept waiting, until it holds."""
 
     def why_not(self, facts: Facts) -> str:
         return self.otherwise if isinstance(self.otherwise, str) else self.otherwise(facts)
@@ -145,6 +162,8 @@ class Act:
     verb: str
     unless: Condition
     payload: Callable[[Facts], dict[str, Any]] = lambda facts: {}
+    names: Callable[[Facts], Mapping[str, tuple[str, ...]]] = lambda facts: {}
+    """By the inventory's column: by what else people may know what stands there."""
     never_while: tuple[Condition, ...] = ()
     """What makes this act a person's decision, whoever brought it about."""
 
@@ -209,6 +228,8 @@ GE_LISTS: frozenset[Reading] = frozenset({View.GE_LISTS})
 S4A: frozenset[Reading] = frozenset({View.S4A})
 S4A_LISTS: frozenset[Reading] = frozenset({View.S4A_LISTS})
 KEPT: frozenset[Reading] = frozenset({Kept.SOURCE, Kept.TARGET})
+
+MAKE_FRESH = "see that its agent tells lists as they are now, not from a cache, or have them exported anew"
 
 # What one step ensures and the next requires
 
@@ -311,9 +332,12 @@ default_group_exists = Condition(
     "correct default_group in the inventory, or create the group in GE",
 )
 defaults_are_set = Condition(
-    GE,
+    GE | GE_LISTS,
     "default profile and default dossier group are not set as the inventory says",
-    lambda f: (f.ge.default_profile, f.ge.default_group) == (f.cabinet.default_profile, f.cabinet.default_group),
+    lambda f: (
+        same_profile(f.cabinet.default_profile, f.ge.default_profile, f.ge_lists, f.cabinet)
+        and same_group(f.cabinet.default_group, f.ge.default_group, f.ge_lists, f.cabinet)
+    ),
 )
 wizard_is_finished = Condition(GE, "the connection wizard was not ended by Terminer", lambda f: f.ge.wizard_finished)
 is_signed_up = Condition(
@@ -383,6 +407,24 @@ is_locked_out_by_us = Condition(
     "GE's users are not kept out",
     lambda f: f.ge.locked_out_by == OUR_NAME or _nobody_need_be_kept_out(f),
 )
+
+
+def _source_before_lock_out(facts: Facts) -> str:
+    """That GE's lists are of before our lock-out, in words; else empty."""
+    ge = facts.ge
+    if ge.locked_out_by != OUR_NAME or ge.locked_out_at is None:
+        return ""
+    lock_out = Bound(ge.locked_out_at, "the lock-out", facts.basis[View.GE])
+    return lock_out.why_too_old(facts.ge_lists, facts.basis[View.GE_LISTS])
+
+
+source_is_of_the_lock_out = Condition(
+    GE | GE_LISTS,
+    _source_before_lock_out,
+    lambda f: not _source_before_lock_out(f),
+    remedy=f"{MAKE_FRESH}, then re-run",
+    awaits=frozenset({View.GE_LISTS}),
+)
 synchronisation_was_cut = Condition(
     GE,
     "a synchronisation was cut midway; whether another one would resume it or start afresh is not known publicly",
@@ -425,7 +467,9 @@ dossiers_are_compared = Condition(
     KEPT,
     lambda f: f"the dossiers were not compared: {f.reconciled.of('dossier').not_compared}",
     lambda f: f.reconciled.tells_dossiers,
-    remedy="export the dossiers of Client Management, then re-run",
+    remedy=lambda f: (
+        f"{MAKE_FRESH}, then re-run" if f.unproven else "export the dossiers of Client Management, then re-run"
+    ),
 )
 users_are_invited = Condition(
     S4A_LISTS,
@@ -435,13 +479,21 @@ users_are_invited = Condition(
         <= {(u.email.casefold(), u.role) for u in f.s4a_lists.users}
     ),
 )
+
+
+def _assigned(assignments: Iterable[Assignment | Assigned], lists: S4aLists) -> set[tuple[str, str]]:
+    """Client and e-mail; a client by the code that Client Management has for it, where it has one."""
+    codes = {one.client: client_named(one.client, lists.dossiers) for one in assignments}
+    return {
+        (as_ge_compares(client.code if (client := codes[one.client]) else one.client), as_ge_compares(one.email))
+        for one in assignments
+    }
+
+
 clients_are_assigned = Condition(
     S4A_LISTS,
     "some clients are not assigned as the inventory says",
-    lambda f: (
-        {(a.client, a.email.casefold()) for a in f.cabinet.assignments}
-        <= {(a.client, a.email.casefold()) for a in f.s4a_lists.assignments}
-    ),
+    lambda f: _assigned(f.cabinet.assignments, f.s4a_lists) <= _assigned(f.s4a_lists.assignments, f.s4a_lists),
 )
 contacts_are_listed = Condition(GE_LISTS | S4A_LISTS, "", lambda f: True)
 
@@ -513,8 +565,9 @@ PROCEDURE: tuple[Step, ...] = (
         acts=(
             Act(
                 "defaults",
-                Condition(GE, "", lambda f: defaults_are_set.holds(f) and wizard_is_finished.holds(f)),
+                Condition(GE | GE_LISTS, "", lambda f: defaults_are_set.holds(f) and wizard_is_finished.holds(f)),
                 lambda f: {"profile": f.cabinet.default_profile, "group": f.cabinet.default_group},
+                names=lambda f: names_of_defaults(f.ge_lists, f.cabinet) if View.GE_LISTS in f.read else {},
             ),
         ),
         ensures=(defaults_are_set, wizard_is_finished),
@@ -601,7 +654,7 @@ PROCEDURE: tuple[Step, ...] = (
         irreversible=True,
         says="GE checks its data and carries them over to Sage for Accountants; Terminer, Quitter.",
         after=("lock-out",),
-        requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, is_consistent),
+        requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, source_is_of_the_lock_out, is_consistent),
         anew=GE | GE_LISTS,
         acts=(
             Act("synchronise", is_synchronised, never_while=(synchronisation_was_cut, synchronisation_is_of_before)),

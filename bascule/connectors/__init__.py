@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -78,6 +78,8 @@ class Order:
     step: str = ""
     """The step of the procedure that it is for: what people call it."""
     again: Again | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For people who are asked: by the inventory's column, by what else they may know what stands there."""
 
 
 class Remote(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any
 
-from bascule.connectors import Observation
+from bascule.connectors import Basis, Observation
 from bascule.connectors.contract import verb_named
 from bascule.engine.cabinet import first_unmet
 from bascule.engine.decisions import Answer, intended, is_ordered_again, proven
@@ -202,7 +202,10 @@ class _Looking:
         latest: dict[Reading, Observation] = {
             view: seen for view in View if (seen := self._observations.latest(view)) is not None
         }
-        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate)
+        basis: dict[Reading, Basis] = {
+            view: self._run.remote(self._cabinet, view.system).basis(view) for view in View if view in latest
+        }
+        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate, basis)
 
 
 def _asked(writes: Iterable[Write]) -> str:

@@ -70,11 +70,6 @@ class Observations:
         read = self._latest(view)
         return read.observation if read is not None else None
 
-    def basis(self, view: View) -> Basis | None:
-        """Who says what was last read; None if it was not, or could not be."""
-        read = self._latest(view)
-        return read.basis if read is not None else None
-
     def _latest(self, view: View) -> ReadView | None:
         read = self._reads.get(view)
         return (

@@ -418,7 +418,9 @@ def _of_another_time(order: WorkOrder, values: Mapping[str, Any], now: datetime)
 def _differing(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[Wrong]:
     for name, column in MUST_EQUAL.items():
         expected = order.values.get(column)
-        if name in values and expected and values[name] != expected:
+        other_names = {one.casefold() for one in order.values.get(f"{column}_names", "").splitlines()}
+        is_meant = name in values and (values[name] == expected or values[name].casefold() in other_names)
+        if name in values and expected and not is_meant:
             rule = f"is not what the inventory says, which is {shown(expected)}"
             yield Wrong(name, values[name], rule, "If the screen shows it so, answer cannot and say why")
 

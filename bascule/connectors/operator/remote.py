@@ -181,6 +181,7 @@ class OperatorRemote:
             told |= {"ordered_by": order.again.by, "ordered_because": order.again.because}
         else:
             told |= {"first_look": "yes" if before else "", "last_reason": _last_reason(before)}
+        told |= {f"{column}_names": "\n".join(names) for column, names in order.names.items()}
         return self._row(cabinet) | {name: value for name, value in told.items() if value}
 
     def _row(self, cabinet: Cabinet) -> dict[str, str]:
