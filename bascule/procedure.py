@@ -66,6 +66,21 @@ Reading = View | Kept
 T = TypeVar("T", bound=Observation)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondSynchronisation:
+    """One that Bascule carried out, or had carried out, by a person's decision, after another."""
+
+    by: str
+    """Who ordered it."""
+    at: datetime
+    """When it was proven; where it never was, when it was ordered."""
+    doubled_before: int = 0
+    """Dossiers that were there more than once before it, as the last comparison until then says: not its doing."""
+
+    def __str__(self) -> str:
+        return f"Bascule's own second synchronisation of {self.at:%Y-%m-%d %H:%M} UTC, ordered by {self.by}"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of one cabinet at one instant. Holds what the step at hand reads, and nothing else."""
@@ -83,6 +98,8 @@ class Facts:
     """Of the lists to be compared, those that prove nothing of the synchronisation, and why."""
     under_lock_out: frozenset[Kept] = frozenset()
     """Of the kept lists, those that were read while GE's users were kept out; the others were read when they were in."""
+    second_synchronisation: SecondSynchronisation | None = None
+    """The last that there was."""
 
     @property
     def my_sage(self) -> MySageFacts:
@@ -380,7 +397,10 @@ exe_is_opened = Condition(
 is_backed_up = Condition(
     GE,
     "GE's SQL and Mongo databases have no backup of the last 24 hours",
-    lambda f: all(at is not None and f.now - at <= BACKUP_LASTS for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at)),
+    lambda f: all(
+        at is not None and _backup_counts_at(f) - at <= BACKUP_LASTS
+        for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at)
+    ),
     remedy="back both databases up, then re-run",
 )
 is_consistent = Condition(
@@ -461,7 +481,9 @@ is_the_same_on_both_sides = Condition(
     lambda f: differences_in_words(f.reconciled),
     lambda f: not f.reconciled.differs,
     WhenFalse.IS_PARTIAL,
-    lambda f: "; ".join(filter(None, (what_to_do_about(f.reconciled), _read_with_users_in(f)))),
+    lambda f: "; ".join(
+        filter(None, (what_to_do_about(f.reconciled, f.second_synchronisation), _read_with_users_in(f)))
+    ),
 )
 dossiers_are_compared = Condition(
     KEPT,
@@ -758,6 +780,12 @@ def step_named(name: str) -> Step:
     return _by_name[name]
 
 
+def steps_written_by(verbs: Iterable[str]) -> tuple[str, ...]:
+    """The steps that these writes belong to, in the procedure's order."""
+    written = set(verbs)
+    return tuple(step.name for step in PROCEDURE if any(act.verb in written for act in step.acts))
+
+
 def in_one_sitting(
     step: Step, asks: Callable[[str], bool], procedure: tuple[Step, ...] = PROCEDURE
 ) -> tuple[Step, ...]:
@@ -791,12 +819,26 @@ def _nobody_need_be_kept_out(facts: Facts) -> bool:
     return is_synchronised.holds(facts) and SYNCHRONISE not in facts.again
 
 
+def _backup_counts_at(facts: Facts) -> datetime:
+    """When a backup must be young: now; once the synchronisation has taken place, when it began, so that nobody makes one after."""
+    last = facts.ge.synchronisation
+    if last is None or last.status is not SynchronisationStatus.DONE or SYNCHRONISE in facts.again:
+        return facts.now
+    return last.started_at
+
+
 def _blocking(facts: Facts) -> tuple[Finding, ...]:
     return tuple(finding for finding in anomalies(facts.ge_lists, facts.cabinet) if finding.level is Level.BLOCK)
 
 
-def what_to_do_about(reconciled: Reconciliation) -> str:
-    """Where source and target differ: after what is missing, the rest often explains itself."""
+def what_to_do_about(reconciled: Reconciliation, second: SecondSynchronisation | None = None) -> str:
+    """Where source and target differ: after what we doubled, or what is missing, the rest often explains itself."""
+    if second is not None and (doubled := reconciled.doubled - second.doubled_before) > 0:
+        there = f"{doubled} dossier{'s are' if doubled > 1 else ' is'} in Client Management more than once"
+        mends = "have Sage remove the doubles, which Bascule never does; do not order another"
+        missing = reconciled.of("dossier").count("missing")
+        still = f"; {missing} dossiers are missing all the same, and the report names them" if missing else ""
+        return f"{there}: {second} made them; {mends}{still}"
     group = reconciled.group_left_behind
     if group is not None:
         return f"the report names what is missing: all those dossiers are of the group {group!r}; see whether the AdminSage held every right on it"

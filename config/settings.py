@@ -155,7 +155,8 @@ class PaceSettings(Part):
 
     act_timeout: PositiveFloat = Field(30.0, description="until a write that has not been answered is unknown")
     settle: PositiveFloat = Field(
-        30.0, description="after silence, until the remote is believed that it never received a write"
+        30.0,
+        description="after silence or an error in doubt, until the remote is believed that it never received a write",
     )
     poll: PositiveFloat = Field(5.0, description="between two looks at what is under way")
     patience_at_most: float = Field(

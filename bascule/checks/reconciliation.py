@@ -140,6 +140,11 @@ class Reconciliation:
         groups = {as_ge_compares(one.group or "") for one in dossiers.missing}
         return dossiers.missing[0].group or None if len(groups) == 1 and not dossiers.more else None
 
+    @property
+    def doubled(self) -> int:
+        """Dossiers that are there more often than in GE, as far as they are listed: made by a second synchronisation, in most cases."""
+        return sum(one.times > 1 for one in self.of("dossier").extra)
+
     def of(self, what: What) -> Compared:
         return next(one for one in self.compared if one.what == what)
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
 
 from bascule.facts import GeFacts, GeLists, MySageFacts, Progress, S4aFacts, S4aLists, Strict, View
 from bascule.model import Cabinet, System
@@ -45,14 +47,21 @@ class Basis(StrEnum):
 class Operation(Strict):
     """What a remote says of one write that it received."""
 
-    id: str
-    verb: str
-    key: str
-    status: OperationStatus
-    progress: Progress = 1.0
-    phase: str | None = None
-    error_code: str | None = None
-    message: str | None = None
+    # Described in the types, as docstrings do not travel to who inherits.
+    id: Annotated[str, Field(description="Unique in the system, for good.")]
+    verb: Annotated[str, Field(description="The write, by its name in the path.")]
+    key: Annotated[str, Field(description="The Idempotency-Key under which it was received.")]
+    status: Annotated[OperationStatus, Field(description="How far it is.")]
+    progress: Annotated[Progress, Field(description="From 0 to 1, never less than before; of what has begun only.")] = (
+        1.0
+    )
+    phase: Annotated[
+        str | None, Field(description="What it is at, for people; null where there is nothing to say.")
+    ] = None
+    error_code: Annotated[
+        str | None, Field(description="Why it did not begin, or was interrupted; null while neither is so.")
+    ] = None
+    message: Annotated[str | None, Field(description="The same for people; null where there is nothing to add.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any
 from bascule.checks.findings import Finding, Level
 from bascule.checks.list_age import content_hash
 from bascule.connectors import Again, Basis, Observation, Operation, OperationStatus, Order
-from bascule.connectors.contract import CANNOT, error_coded, verb_named
+from bascule.connectors.contract import CANNOT, TAKEN_BACK, ending_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
     Answer,
@@ -24,8 +24,12 @@ from bascule.engine.decisions import (
     is_ordered_again,
     kept_lists,
     owes_reopen,
+    retracted,
     said_of,
+    second_synchronisation,
     signature_of,
+    unrepeatable,
+    what_to_decide,
     word_for_again,
 )
 from bascule.engine.list_bounds import CONTENT_BEFORE, why_unproven
@@ -38,13 +42,13 @@ from bascule.errors import (
     RemoteError,
     RemoteInterrupted,
     RemoteRefuses,
-    RemoteSilent,
     StillRunning,
 )
 from bascule.facts import GeFacts, GeLists, S4aLists, SynchronisationStatus, View, from_json, to_json, to_plain
 from bascule.ledger import ORDER_KINDS, Entry, EntryKind, orders_of
 from bascule.model import Cabinet, ErrorClass, Kind, Outcome, State
 from bascule.procedure import (
+    KEPT,
     OUR_NAME,
     OUTCOME_WHEN_FALSE,
     PROCEDURE,
@@ -59,7 +63,7 @@ from bascule.procedure import (
     in_one_sitting,
     required_of,
 )
-from bascule.workorders import OrderState
+from bascule.workorders import OrderState, retracted_in_words
 
 log = logging.getLogger("bascule.engine")
 
@@ -173,12 +177,7 @@ class CabinetRun:
     async def _attempt(self, step: Step) -> Entry:
         if not step.needed(self.cabinet):
             return await self._prove(step, None, "nothing to do: the inventory names none")
-        try:
-            await self.read_back(step)
-        except RemoteRefuses as refused:
-            # Proven undone in an earlier attempt: the facts of now decide, unless a person says that it cannot be done.
-            if refused.code == CANNOT:
-                raise
+        await self._settle(step)
         again = is_ordered_again(step.name, self.history)
         facts = await self._facts(step, step.reads, anew=step.anew & step.reads)
         unmet = first_unmet(step.ensures, facts)
@@ -212,6 +211,19 @@ class CabinetRun:
                 return self._wait_for(step, asked)
         return await self._look(step)
 
+    async def _settle(self, step: Step) -> None:
+        """Earlier acts, as far as the remote tells. Raises RemoteError unless the facts of now decide."""
+        try:
+            await self.read_back(step)
+        except RemoteRefuses as refused:
+            # Proven undone in an earlier attempt, unless a person says that it cannot be done.
+            if refused.code == CANNOT:
+                raise
+        except RemoteInterrupted as cut:
+            # Nobody knows any more what a person did who took their answer back.
+            if cut.code != TAKEN_BACK:
+                raise
+
     async def _doubt(self, step: Step, act: Act, facts: Facts, *, again: bool) -> Doubt | None:
         """Why this act is not Bascule's to do; None where it is."""
         together = [one for one in self._together(step) if one.name not in facts.again]
@@ -228,7 +240,15 @@ class CabinetRun:
             never = next((condition for condition in one.never_while if condition.holds(facts)), None)
             if never is not None:
                 return Doubt(State.UNKNOWN, never.why_not(facts), ErrorClass.EXTERNAL, never.what_to_do(facts))
-        order = claimed((one for one in together if one.kind is Kind.ONCE or one.irreversible), self.history)
+        taken_back = retracted(unrepeatable(together), self.history)
+        if taken_back is not None:
+            return Doubt(
+                State.UNKNOWN,
+                f"{retracted_in_words(taken_back)}; {act.unless.why_not(facts)}: nobody is asked again",
+                ErrorClass.UNKNOWN,
+                what_to_decide(taken_back),
+            )
+        order = claimed(unrepeatable(together), self.history)
         if order is not None:
             return Doubt(
                 State.UNKNOWN,
@@ -286,15 +306,7 @@ class CabinetRun:
         except RemoteError as error:
             answer = Answer.UNANSWERED if error.may_have_acted else Answer.REFUSED
             self._observations.forget_after(act.verb)
-            await self._effect(
-                step,
-                act.verb,
-                order.key,
-                answer,
-                said=str(error),
-                code=error.code,
-                silent=isinstance(error, RemoteSilent),
-            )
+            await self._effect(step, act.verb, order.key, answer, said=str(error), code=error.code)
             if answer is Answer.REFUSED:
                 raise
             log.info("%s / %s: %s; reading back", self.cabinet.code, step.name, error)
@@ -342,7 +354,7 @@ class CabinetRun:
             raise RemoteInterrupted(operation.message or "", code=operation.error_code or "interrupted")
         if answer is Answer.NOT_BEGUN:
             code = operation.error_code or "not-begun"
-            known = error_coded.get(code)
+            known = ending_coded.get(code)
             raise RemoteRefuses(
                 operation.message or (known.meaning if known else f"{verb} did not begin"),
                 code=code,
@@ -438,6 +450,9 @@ class CabinetRun:
         order = next((order for order in orders if order is not None), None)
         if order is not None:
             return in_words(order)
+        taken_back = retracted((step,), self.history)
+        if taken_back is not None:
+            return f"observed: it holds all the same, though {retracted_in_words(taken_back)}"
         return "already true" if step.acts and not intended(step.name, self.history) else ""
 
     def _find_contradiction(self, step: Step, otherwise: str) -> None:
@@ -497,6 +512,7 @@ class CabinetRun:
             basis={view: self._basis(view) for view in views} | basis,
             unproven={reading: lists.unproven for reading, lists in compared.items() if lists.unproven},
             under_lock_out=frozenset(reading for reading, lists in compared.items() if lists.under_lock_out),
+            second_synchronisation=second_synchronisation(self.history) if KEPT & readings else None,
         )
 
     def _basis(self, view: View) -> Basis:
@@ -650,11 +666,8 @@ class CabinetRun:
         operation: Operation | None = None,
         said: str = "",
         code: str = "",
-        silent: bool = False,
     ) -> None:
-        evidence: dict[str, Any] = (
-            {"answer": answer.value} | ({"code": code} if code else {}) | ({"silent": True} if silent else {})
-        )
+        evidence: dict[str, Any] = {"answer": answer.value} | ({"code": code} if code else {})
         entry = self._entry(
             step,
             EntryKind.EFFECT,

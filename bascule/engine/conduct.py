@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bascule.engine.decisions import Standing, proven, standing_in
+from bascule.engine.decisions import PROOF_KINDS, Standing, proven, standing_in
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate
 from bascule.errors import CabinetTaken, LeaseLost
@@ -121,8 +121,8 @@ class _Conductor:
         """Cabinets that another process is at work on, and what it is."""
         self._commands: dict[int, Command] = {}
         """By their place in the wave's chain, and in its order."""
-        self._lanes = 1
-        """Runs at work on this wave, ours among them: they share its slots."""
+        self._share = rules.slots
+        """Our part of the wave's slots, which the runs at work on it share."""
         self._said: tuple[Stop | None, int] = (None, 0)
         """What was last told: what stops the wave, and up to which command."""
         self._since = run.clock() - CLOCKS_DIFFER
@@ -167,7 +167,7 @@ class _Conductor:
         if isinstance(decision.stops, Told) and decision.stops.command.word is Word.STOP:
             self._run.stop.set()
         if not self._run.stop.is_set():
-            free = -(-self._rules.slots // self._lanes) - len(self._at_work)
+            free = self._share - len(self._at_work)
             for code in decision.start[: max(0, free)]:
                 self._start(code)
         if self._at_work:
@@ -255,7 +255,9 @@ class _Conductor:
         if self._run.id not in await asyncio.to_thread(ledger.live_runs, now):
             # Its sign of life was missed for a while, or nobody has begun it: it is alive.
             await ledger.sign_on(self._run.id, self._run.owner, now)
-        self._lanes = max(1, len(await asyncio.to_thread(ledger.running, self._run.wave, now)))
+        self._share = share_of(
+            self._run.id, await asyncio.to_thread(ledger.running, self._run.wave, now), self._rules.slots
+        )
         if self._elsewhere:
             at_work = await asyncio.to_thread(ledger.at_work, now)
             self._elsewhere = {code: who for code, who in self._elsewhere.items() if code in at_work}
@@ -322,13 +324,18 @@ class _Conductor:
         return decision.stops.why if decision.stops is not None else "its window has closed"
 
 
+def share_of(run: str, running: Sequence[str], slots: int) -> int:
+    """A run's part of the slots: all runs' parts are as many as there are, and those that came first have what is left over."""
+    place = running.index(run) if run in running else 0
+    each, left_over = divmod(slots, max(1, len(running)))
+    return each + (place < left_over)
+
+
 def already_standing(
     run: Run, cabinets: Sequence[Cabinet], procedure: tuple[Step, ...] = PROCEDURE
 ) -> Iterable[tuple[Cabinet, Standing | None]]:
     """For each cabinet its standing if every step is proven and nothing is owed; None if there is something to do."""
-    histories = run.ledger.histories(
-        [cabinet.code for cabinet in cabinets], kinds=(EntryKind.PROOF, EntryKind.NOTE, EntryKind.ENDED)
-    )
+    histories = run.ledger.histories([cabinet.code for cabinet in cabinets], kinds=(*PROOF_KINDS, EntryKind.ENDED))
     owing = set(run.ledger.owing_a_reopen())
     everything = {step.name for step in procedure}
     for cabinet in cabinets:

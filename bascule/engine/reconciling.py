@@ -15,7 +15,7 @@ from typing import Any
 from bascule.checks.list_age import Bound
 from bascule.checks.reconciliation import Reconciliation, compare
 from bascule.connectors import Basis
-from bascule.engine.decisions import proven
+from bascule.engine.decisions import proven, second_synchronisation
 from bascule.engine.list_bounds import why_unproven
 from bascule.engine.list_reading import ComparedLists, Lists, read_until_proven
 from bascule.engine.observing import Observations
@@ -141,7 +141,8 @@ def _told(run: Run, cabinet: Cabinet, attempt: int, both: BothSides, reconciled:
     evidence["kept"] = {
         kept.value: run.ledger.keep(cabinet.code, kept.value, content, run.clock()) for kept, content in lists.items()
     }
-    evidence["remedy"] = what_to_do_about(reconciled)
+    second = second_synchronisation(run.ledger.history(cabinet.code)) if reconciled.doubled else None
+    evidence["remedy"] = what_to_do_about(reconciled, second)
     return _entry(run, cabinet, attempt, DRIFT, differences_in_words(reconciled), evidence, ErrorClass.DATA)
 
 

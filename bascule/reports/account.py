@@ -38,13 +38,14 @@ from bascule.reports.status import (
 )
 from bascule.reports.times import SPENT, Times, times_of
 from bascule.waves.sizes import Sizes, dossiers_told
-from bascule.workorders import WorkOrder
+from bascule.workorders import LastNotDone, WorkOrder, last_not_done
 
 SAID = {
     EntryKind.ANSWERED: "answered",
     EntryKind.APPROVED: "approved",
     EntryKind.DECLINED: "declined",
     EntryKind.WITHDRAWN: "withdrew",
+    EntryKind.RETRACTED: "took back",
     EntryKind.REFUSED: "was refused",
     EntryKind.NOTE: "noted",
     EntryKind.COMMAND: "told the wave",
@@ -238,6 +239,8 @@ class _Reading:
     runs: dict[str, list[Entry]] = field(default_factory=dict)
     orders: dict[str, WorkOrder] = field(default_factory=dict)
     last_words: dict[str, int] = field(default_factory=dict)
+    decisions: dict[str, WorkOrder] = field(default_factory=dict)
+    not_done: dict[str, LastNotDone] = field(default_factory=dict)
     dossiers: dict[str, int | None] = field(default_factory=dict)
     begun: dict[str, str] = field(default_factory=dict)
     door: dict[str, list[Entry]] = field(default_factory=dict)
@@ -251,9 +254,12 @@ class _Reading:
 
     def take(self, code: str, history: Sequence[Entry]) -> None:
         self.runs |= runs_of([entry for entry in history if entry.wave == self.wave and entry.kind in RUN_KINDS])
-        for order in orders_of(history).values():
+        orders = list(orders_of(history).values())
+        if (told := last_not_done([order for order in orders if order.wave == self.wave])) is not None:
+            self.not_done[code] = told
+        for order in orders:
             if order.state.needs_somebody:
-                self.orders[code] = order
+                (self.decisions if order.is_decision else self.orders)[code] = order
         self.last_words[code] = max((entry.seq for entry in history if entry.kind in SAID_OF_ORDERS), default=0)
         self.dossiers[code] = dossiers_told(history)
         if step := last_begun(history):
@@ -303,6 +309,8 @@ class _Reading:
             at_work=self.at_work,
             orders=self.orders,
             last_words=self.last_words,
+            decisions=self.decisions,
+            not_done=self.not_done,
             dossiers=self.dossiers,
             begun=self.begun,
             door=self.door,
@@ -313,7 +321,7 @@ def _arrived_at(of_one: Sequence[Entry]) -> datetime | None:
     """Since when it is where it was to arrive: a later run that finds it there changes nothing. None where it is not there."""
     since = None
     for entry in of_one:
-        if entry.kind is EntryKind.ENDED:
+        if entry.kind in (EntryKind.ENDED, EntryKind.RETRACTED):
             since = (since or entry.at) if entry.outcome in ARRIVED else None
     return since
 

@@ -33,6 +33,8 @@ COUNTED = ("group", "dossier", "collaborateur", "right")
 """Kinds of thing of which a cabinet has many."""
 IN_EVERY_FONT = frozenset("\n\u202f‘’“”–…→⟨⟩").union(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x180)]))
 """Characters that nobody has to ask the typesetter for."""
+DID = ("refused", "answered", "approved", "retracted")
+"""With what a decision may begin that is told in a sentence of its own."""
 A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -335,9 +337,11 @@ def _rule(one: Mapping[str, str], language: Language) -> str:
 
 
 def _decided(what: str, language: Language) -> str:
-    act = what.removeprefix("refused").strip()
+    did, _, act = what.partition(" ")
+    if did not in DID:
+        did, act = "", what
     said = language.words.get(f"about.{act}", act)
-    return language.word("pv.refused", what=said) if what.startswith("refused") else said
+    return language.word(f"pv.{did}", what=said) if did else said
 
 
 def _run_word(told: str | None, language: Language) -> str:

@@ -342,7 +342,7 @@ def as_reason(value: str) -> str:
 @cache
 def _form(verbs: tuple[str, ...], result: Result) -> type[Form]:
     if result is Result.DONE:
-        bases: tuple[type[Form], ...] = tuple(FORM_OF[verb] for verb in reversed(verbs))
+        bases: tuple[type[Form], ...] = tuple(FORM_OF.get(verb, Form) for verb in reversed(verbs))
     else:
         bases = (_undone(verbs, result),)
     return create_model("Evidence", __base__=bases)

@@ -1,13 +1,16 @@
-"""Remotes that do, at one call of a cabinet's, what a test wants: before it, or after it and before its answer."""
+"""Remotes that do, at one call of a cabinet's, what a test wants: before it, or after it and before its answer; and processes that die."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 from bascule.connectors import Basis, Observation, Operation, Order, Remote
 from bascule.facts import View
+from bascule.ledger import Entry, Ledger, Owner, this_process
 from bascule.model import Cabinet, System
 
 T = TypeVar("T")
@@ -66,3 +69,34 @@ class _Meddled:
 
     async def find(self, cabinet: Cabinet, key: str, *, fence: int = 0) -> tuple[Operation, ...]:
         return await self._meddling.call("find", lambda: self._remote.find(cabinet, key, fence=fence))
+
+
+class ForgetfulLedger(Ledger):
+    """Loses, as a killed process would at worst, everything that nobody waited for."""
+
+    _unwritten: list[Callable[[], Any]]
+
+    async def record(self, *entries: Entry) -> tuple[Entry, ...]:
+        self.write_all()
+        return await super().record(*entries)
+
+    def record_later(self, *entries: Entry) -> None:
+        self._later(lambda: super(ForgetfulLedger, self).record_later(*entries))
+
+    def outlive(self, cabinet: str, fence: int, until: datetime) -> None:
+        self._later(lambda: super(ForgetfulLedger, self).outlive(cabinet, fence, until))
+
+    def let_go(self, cabinet: str, fence: int, now: datetime) -> None:
+        self._later(lambda: super(ForgetfulLedger, self).let_go(cabinet, fence, now))
+
+    def _later(self, write: Callable[[], Any]) -> None:
+        self.__dict__.setdefault("_unwritten", []).append(write)
+
+    def write_all(self) -> None:
+        for write in self.__dict__.pop("_unwritten", []):
+            write()
+
+
+US = this_process()
+DEAD = Owner(id="dead", host=US.host, boot=US.boot, pid=os.getpid(), process_started=1)
+"""A process that had our number before us: provably dead."""

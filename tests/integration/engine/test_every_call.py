@@ -6,22 +6,18 @@ One cabinet a call: the first is struck at its first call, the second at its sec
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bascule.engine import Run, Standing, migrate
 from bascule.errors import RemoteDenies, RemoteSilent
-from bascule.ledger import Entry, Ledger, Owner, this_process
 from bascule.model import Outcome
 from tests.builders import Stage, assert_moved, cabinets, stage
-from tests.integration.engine.meddling import Meddling
+from tests.integration.engine.meddling import DEAD, ForgetfulLedger, Meddling
 
 ROAD = 46
 """More calls than a cabinet's road has."""
@@ -87,37 +83,6 @@ async def test_the_word_to_stop_at_any_call_lets_users_in_unless_a_synchronisati
                 assert standing.remedy == "run again soon: users are let in when it ends"
                 assert "synchronise" in await scene.effective(cabinet.code), "locked out for nothing"
         await assert_ends_well(scene)
-
-
-class ForgetfulLedger(Ledger):
-    """Loses, as a killed process would at worst, everything that nobody waited for."""
-
-    _unwritten: list[Callable[[], Any]]
-
-    async def record(self, *entries: Entry) -> tuple[Entry, ...]:
-        self.write_all()
-        return await super().record(*entries)
-
-    def record_later(self, *entries: Entry) -> None:
-        self._later(lambda: super(ForgetfulLedger, self).record_later(*entries))
-
-    def outlive(self, cabinet: str, fence: int, until: datetime) -> None:
-        self._later(lambda: super(ForgetfulLedger, self).outlive(cabinet, fence, until))
-
-    def let_go(self, cabinet: str, fence: int, now: datetime) -> None:
-        self._later(lambda: super(ForgetfulLedger, self).let_go(cabinet, fence, now))
-
-    def _later(self, write: Callable[[], Any]) -> None:
-        self.__dict__.setdefault("_unwritten", []).append(write)
-
-    def write_all(self) -> None:
-        for write in self.__dict__.pop("_unwritten", []):
-            write()
-
-
-US = this_process()
-DEAD = Owner(id="dead", host=US.host, boot=US.boot, pid=os.getpid(), process_started=1)
-"""A process that had our number before us: provably dead."""
 
 
 @NOW_OR_LATER

@@ -27,8 +27,7 @@ from bascule.model import Cabinet, Lifecycle, Outcome, State, System
 from bascule.procedure import LOCK_OUT, REOPEN, SYNCHRONISE
 from bascule.workorders import OrderState
 from tests.builders import PACE, Stage, assert_moved, cabinets, stage
-from tests.integration.engine.meddling import Meddling
-from tests.integration.engine.test_every_call import ForgetfulLedger
+from tests.integration.engine.meddling import ForgetfulLedger, Meddling
 from tests.office import Office, office
 
 CODE = "C0001"
