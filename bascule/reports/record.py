@@ -17,10 +17,11 @@ from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
 from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE, Kept, Step, steps_written_by
+from bascule.reports.basis import basis_of
 from bascule.reports.status import RUN_KINDS, instant_in_utc, stands_by
 from bascule.workorders import OrderState, WorkOrder
 
-FORM = 1
+FORM = 2
 """Rises when a record of the same entries would be another one: seals of an older form are told, and not made again."""
 NAMED = 200
 """Things of one list that are named; the ledger has them all."""
@@ -42,6 +43,8 @@ class StepRecord:
     approved_by: str | None
     proof: str | None
     """The hash of the entry that proves it."""
+    rests_on: tuple[Mapping[str, str], ...]
+    """Who says what the proof observed: basis, system, and `at` of exported lists, `by` of answers."""
     attempts: int
 
 
@@ -177,6 +180,7 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
         done_by=order.answer.by if order is not None and order.answer is not None else None,
         approved_by=order.approval.by if order is not None and order.approval is not None else None,
         proof=last.hash if last is not None and last.kind is EntryKind.PROOF else None,
+        rests_on=basis_of(last, orders) if last is not None and last.kind is EntryKind.PROOF else (),
         attempts=len(ends),
     )
 
