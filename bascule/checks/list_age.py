@@ -12,7 +12,7 @@ from bascule.facts import CLOCKS_DIFFER, EARLIEST, GeLists, S4aLists, View, to_j
 
 LIST_OWNER = {GeLists: "GE", S4aLists: "Client Management"}
 
-SAME_AS_BEFORE = "the lists of Client Management hold exactly what they held before the synchronisation"
+SAME_AS_BEFORE = "the lists of Client Management hold exactly what they held before the synchronisation: they are old, or it carried nothing over"
 
 
 @dataclass(frozen=True, slots=True)

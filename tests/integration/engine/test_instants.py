@@ -65,8 +65,14 @@ async def test_an_instant_that_cannot_be_does_not_keep_users_out(tmp_path: Path)
         assert on.entries(CODE, EntryKind.PROOF, "reopen")
 
 
-@pytest.mark.parametrize("field", ["facts.taken_at", "lists.taken_at", "restarted_at"])
-@pytest.mark.parametrize("to", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize(
+    ("field", "to"),
+    [
+        ("facts.taken_at", "0001-01-01T00:00:00+14:00"),
+        ("lists.taken_at", "9999-12-31T23:59:59-14:00"),
+        ("restarted_at", "9999-12-31T23:59:59Z"),
+    ],
+)
 async def test_an_instant_at_the_end_of_all_calendars_is_a_sentence(tmp_path: Path, field: str, to: str) -> None:
     async with stage(tmp_path, cabinets(1), wrong(field, to)) as on:
         conducted = await on.wave()

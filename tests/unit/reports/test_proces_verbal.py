@@ -109,7 +109,7 @@ def test_each_proof_says_what_it_rests_on_in_both_languages(ledger: Ledger) -> N
         "observed": {"ge": {}, "s4a": {}, "s4a-lists": exported},
         "basis": {"ge": "agent", "s4a": "agent", "s4a-lists": "lists"},
     }
-    older = {"observed": {"ge": {}}}
+    older: dict[str, Any] = {"observed": {"ge": {}}}
     steps = [proved(CODE, "users", evidence=evidence), proved(CODE, "restart", evidence=older)]
     write(ledger, planned(CODE), began(CODE), *steps, ended(CODE, Outcome.OK))
     made = record(ledger)
