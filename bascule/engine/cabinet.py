@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,6 +80,9 @@ STATE_OF_CLASS: dict[ErrorClass, tuple[State, Outcome | None]] = {
     ErrorClass.BUG: (State.FAILED, Outcome.FAILED),
     ErrorClass.UNKNOWN: (State.FAILED, Outcome.FAILED),
 }
+
+CONTENT_WITHIN = 15.0
+"""Seconds that users wait, at most, for what Client Management holds before the synchronisation: it is good to know, and no more."""
 
 
 @dataclass(frozen=True)
@@ -269,7 +273,6 @@ class CabinetRun:
 
     async def _act(self, step: Step, act: Act, facts: Facts) -> None:
         """Intent on disk, request, effect. Returns when the remote says that it is done; raises RemoteError otherwise."""
-        now = self.run.clock()
         timeout = self.run.pace.act_timeout
         order = Order(
             verb=act.verb,
@@ -292,7 +295,7 @@ class CabinetRun:
         if any(one.keeps_after is not None for one in self._together(step)):
             evidence |= await self._content_before()
         # The lease outlives the request, and the moment after it in which its answer is read back.
-        ours_until = now + timedelta(seconds=timeout + self.run.pace.settle + 10)
+        ours_until = self.run.clock() + timedelta(seconds=timeout + self.run.pace.settle + 10)
         self.run.ledger.outlive(self.cabinet.code, self.fence, ours_until)
         await self._record(self._entry(step, EntryKind.INTENT, verb=act.verb, key=order.key, evidence=evidence))
         if self.run.clock() >= ours_until - timedelta(seconds=timeout):
@@ -572,10 +575,12 @@ class CabinetRun:
         if isinstance(source, GeLists) and not source.dossiers:
             return {}
         try:
-            lists = await read_lists(self._observations, View.S4A_LISTS)
-        except RemoteError:
+            async with asyncio.timeout(CONTENT_WITHIN):
+                lists = await read_lists(self._observations, View.S4A_LISTS)
+        except (RemoteError, TimeoutError):
             return {}
-        self._observations.forget((View.S4A_LISTS,))
+        finally:
+            self._observations.forget((View.S4A_LISTS,))
         assert isinstance(lists, S4aLists)
         return {CONTENT_BEFORE: content_hash(lists)}
 
