@@ -14,6 +14,10 @@ class System(StrEnum):
     GE = "ge"
     S4A = "s4a"
 
+    @property
+    def in_words(self) -> str:
+        return "My Sage" if self is System.MY_SAGE else self.name
+
 
 class Kind(StrEnum):
     """What repeating a step would do, hence what the engine may do on its own."""

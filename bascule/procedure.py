@@ -5,8 +5,8 @@ A step is a change: what it requires, how it acts, what it ensures. `docs/proced
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -14,16 +14,27 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from bascule.checks.consistency import anomalies
-from bascule.checks.entity import entity_problem, group_exists, profile_exists
+from bascule.checks.entity import (
+    client_named,
+    entity_problem,
+    group_exists,
+    names_of_defaults,
+    profile_exists,
+    same_group,
+    same_profile,
+)
 from bascule.checks.findings import Finding, Level
+from bascule.checks.list_age import Bound
+from bascule.checks.received import began_before_lock_out, synchronisation_problem
 from bascule.checks.reconciliation import NO_LIST, Reconciliation, compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
-from bascule.checks.sameness import Tolerated
-from bascule.connectors import Observation
+from bascule.checks.sameness import Tolerated, as_ge_compares
+from bascule.connectors import Basis, Observation
 from bascule.connectors.contract import verb_named
 from bascule.connectors.operator.sittings import sitting_of
 from bascule.facts import (
     AdminSageStatus,
+    Assigned,
     GeFacts,
     GeLists,
     MySageFacts,
@@ -33,7 +44,7 @@ from bascule.facts import (
     View,
     WorkspaceStatus,
 )
-from bascule.model import Cabinet, Kind, Outcome, System
+from bascule.model import Assignment, Cabinet, Kind, Outcome, System
 
 BACKUP_LASTS = timedelta(hours=24)
 OUR_NAME = "bascule"
@@ -55,6 +66,21 @@ Reading = View | Kept
 T = TypeVar("T", bound=Observation)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondSynchronisation:
+    """One that Bascule carried out, or had carried out, by a person's decision, after another."""
+
+    by: str
+    """Who ordered it."""
+    at: datetime
+    """When it was proven; where it never was, when it was ordered."""
+    doubled_before: int = 0
+    """Dossiers that were there more than once before it, as the last comparison until then says: not its doing."""
+
+    def __str__(self) -> str:
+        return f"Bascule's own second synchronisation of {self.at:%Y-%m-%d %H:%M} UTC, ordered by {self.by}"
+
+
 @dataclass(frozen=True)
 class Facts:
     """What is known of one cabinet at one instant. Holds what the step at hand reads, and nothing else."""
@@ -66,8 +92,14 @@ class Facts:
     """Steps that a person ordered to be done once more, and that have not been since."""
     tolerate: frozenset[Tolerated] = frozenset()
     """In what texts may differ between source and target."""
+    basis: Mapping[Reading, Basis] = field(default_factory=dict)
+    """Who says what was read."""
+    unproven: Mapping[Kept, str] = field(default_factory=dict)
+    """Of the lists to be compared, those that prove nothing of the synchronisation, and why."""
     under_lock_out: frozenset[Kept] = frozenset()
     """Of the kept lists, those that were read while GE's users were kept out; the others were read when they were in."""
+    second_synchronisation: SecondSynchronisation | None = None
+    """The last that there was."""
 
     @property
     def my_sage(self) -> MySageFacts:
@@ -100,7 +132,8 @@ class Facts:
     @cached_property
     def reconciled(self) -> Reconciliation:
         """Source and target as they were kept. Looked at by several conditions, and dear."""
-        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate)
+        unproven = "; ".join(dict.fromkeys(self.unproven.values()))
+        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate, unproven=unproven)
 
     def _the(self, reading: Reading, kind: type[T]) -> T:
         observation = self.read[reading]
@@ -129,6 +162,8 @@ class Condition:
     holds: Callable[[Facts], bool]
     when_false: WhenFalse = WhenFalse.WAITS
     remedy: str | Callable[[Facts], str] = ""
+    awaits: frozenset[View] = frozenset()
+    """What is read again, for as long as users may be kept waiting, until it holds."""
 
     def why_not(self, facts: Facts) -> str:
         return self.otherwise if isinstance(self.otherwise, str) else self.otherwise(facts)
@@ -144,7 +179,9 @@ class Act:
     verb: str
     unless: Condition
     payload: Callable[[Facts], dict[str, Any]] = lambda facts: {}
-    never_while: Condition | None = None
+    names: Callable[[Facts], Mapping[str, tuple[str, ...]]] = lambda facts: {}
+    """By the inventory's column: by what else people may know what stands there."""
+    never_while: tuple[Condition, ...] = ()
     """What makes this act a person's decision, whoever brought it about."""
 
     @property
@@ -163,6 +200,8 @@ class Step:
     acts: tuple[Act, ...] = ()
     ensures: tuple[Condition, ...] = ()
     irreversible: bool = False
+    any_instants: bool = False
+    """It asks for no instant that a system tells: one that cannot be does not hold it up."""
     anew: frozenset[Reading] = frozenset()
     """What this step reads again, however recently it was read."""
     patience: float = 0.0
@@ -206,6 +245,8 @@ GE_LISTS: frozenset[Reading] = frozenset({View.GE_LISTS})
 S4A: frozenset[Reading] = frozenset({View.S4A})
 S4A_LISTS: frozenset[Reading] = frozenset({View.S4A_LISTS})
 KEPT: frozenset[Reading] = frozenset({Kept.SOURCE, Kept.TARGET})
+
+MAKE_FRESH = "see that its agent tells lists as they are now, not from a cache, or have them exported anew"
 
 # What one step ensures and the next requires
 
@@ -308,9 +349,12 @@ default_group_exists = Condition(
     "correct default_group in the inventory, or create the group in GE",
 )
 defaults_are_set = Condition(
-    GE,
+    GE | GE_LISTS,
     "default profile and default dossier group are not set as the inventory says",
-    lambda f: (f.ge.default_profile, f.ge.default_group) == (f.cabinet.default_profile, f.cabinet.default_group),
+    lambda f: (
+        same_profile(f.cabinet.default_profile, f.ge.default_profile, f.ge_lists, f.cabinet)
+        and same_group(f.cabinet.default_group, f.ge.default_group, f.ge_lists, f.cabinet)
+    ),
 )
 wizard_is_finished = Condition(GE, "the connection wizard was not ended by Terminer", lambda f: f.ge.wizard_finished)
 is_signed_up = Condition(
@@ -353,7 +397,10 @@ exe_is_opened = Condition(
 is_backed_up = Condition(
     GE,
     "GE's SQL and Mongo databases have no backup of the last 24 hours",
-    lambda f: all(at is not None and f.now - at <= BACKUP_LASTS for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at)),
+    lambda f: all(
+        at is not None and _backup_counts_at(f) - at <= BACKUP_LASTS
+        for at in (f.ge.sql_backup_at, f.ge.mongo_backup_at)
+    ),
     remedy="back both databases up, then re-run",
 )
 is_consistent = Condition(
@@ -365,12 +412,8 @@ is_consistent = Condition(
 )
 is_synchronised = Condition(
     GE | S4A,
-    "the synchronisation is not proven on both sides",
-    lambda f: (
-        f.ge.synchronisation is not None
-        and f.ge.synchronisation.status is SynchronisationStatus.DONE
-        and f.s4a.synchronised_at is not None
-    ),
+    lambda f: synchronisation_problem(f.ge, f.s4a, OUR_NAME),
+    lambda f: not synchronisation_problem(f.ge, f.s4a, OUR_NAME),
     WhenFalse.FAILS,
 )
 nobody_is_connected = Condition(
@@ -384,12 +427,38 @@ is_locked_out_by_us = Condition(
     "GE's users are not kept out",
     lambda f: f.ge.locked_out_by == OUR_NAME or _nobody_need_be_kept_out(f),
 )
+
+
+def _source_before_lock_out(facts: Facts) -> str:
+    """That GE's lists are of before our lock-out, in words; else empty."""
+    ge = facts.ge
+    if ge.locked_out_by != OUR_NAME or ge.locked_out_at is None:
+        return ""
+    lock_out = Bound(ge.locked_out_at, "the lock-out", facts.basis[View.GE])
+    return lock_out.why_too_old(facts.ge_lists, facts.basis[View.GE_LISTS])
+
+
+source_is_of_the_lock_out = Condition(
+    GE | GE_LISTS,
+    _source_before_lock_out,
+    lambda f: not _source_before_lock_out(f),
+    remedy=f"{MAKE_FRESH}, then re-run",
+    awaits=frozenset({View.GE_LISTS}),
+)
 synchronisation_was_cut = Condition(
     GE,
     "a synchronisation was cut midway; whether another one would resume it or start afresh is not known publicly",
     lambda f: f.ge.synchronisation is not None and f.ge.synchronisation.status is SynchronisationStatus.INTERRUPTED,
     remedy=lambda f: (
         f"look at both sides, then: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
+    ),
+)
+synchronisation_is_of_before = Condition(
+    GE,
+    lambda f: began_before_lock_out(f.ge, OUR_NAME),
+    lambda f: bool(began_before_lock_out(f.ge, OUR_NAME)),
+    remedy=lambda f: (
+        f"look at both sides; if it has to be done once more: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
     ),
 )
 users_can_connect = Condition(
@@ -412,13 +481,17 @@ is_the_same_on_both_sides = Condition(
     lambda f: differences_in_words(f.reconciled),
     lambda f: not f.reconciled.differs,
     WhenFalse.IS_PARTIAL,
-    lambda f: "; ".join(filter(None, (what_to_do_about(f.reconciled), _read_with_users_in(f)))),
+    lambda f: "; ".join(
+        filter(None, (what_to_do_about(f.reconciled, f.second_synchronisation), _read_with_users_in(f)))
+    ),
 )
 dossiers_are_compared = Condition(
     KEPT,
     lambda f: f"the dossiers were not compared: {f.reconciled.of('dossier').not_compared}",
     lambda f: f.reconciled.tells_dossiers,
-    remedy="export the dossiers of Client Management, then re-run",
+    remedy=lambda f: (
+        f"{MAKE_FRESH}, then re-run" if f.unproven else "export the dossiers of Client Management, then re-run"
+    ),
 )
 users_are_invited = Condition(
     S4A_LISTS,
@@ -428,13 +501,21 @@ users_are_invited = Condition(
         <= {(u.email.casefold(), u.role) for u in f.s4a_lists.users}
     ),
 )
+
+
+def _assigned(assignments: Iterable[Assignment | Assigned], lists: S4aLists) -> set[tuple[str, str]]:
+    """Client and e-mail; a client by the code that Client Management has for it, where it has one."""
+    codes = {one.client: client_named(one.client, lists.dossiers) for one in assignments}
+    return {
+        (as_ge_compares(client.code if (client := codes[one.client]) else one.client), as_ge_compares(one.email))
+        for one in assignments
+    }
+
+
 clients_are_assigned = Condition(
     S4A_LISTS,
     "some clients are not assigned as the inventory says",
-    lambda f: (
-        {(a.client, a.email.casefold()) for a in f.cabinet.assignments}
-        <= {(a.client, a.email.casefold()) for a in f.s4a_lists.assignments}
-    ),
+    lambda f: _assigned(f.cabinet.assignments, f.s4a_lists) <= _assigned(f.s4a_lists.assignments, f.s4a_lists),
 )
 contacts_are_listed = Condition(GE_LISTS | S4A_LISTS, "", lambda f: True)
 
@@ -506,8 +587,9 @@ PROCEDURE: tuple[Step, ...] = (
         acts=(
             Act(
                 "defaults",
-                Condition(GE, "", lambda f: defaults_are_set.holds(f) and wizard_is_finished.holds(f)),
+                Condition(GE | GE_LISTS, "", lambda f: defaults_are_set.holds(f) and wizard_is_finished.holds(f)),
                 lambda f: {"profile": f.cabinet.default_profile, "group": f.cabinet.default_group},
+                names=lambda f: names_of_defaults(f.ge_lists, f.cabinet) if View.GE_LISTS in f.read else {},
             ),
         ),
         ensures=(defaults_are_set, wizard_is_finished),
@@ -594,9 +676,11 @@ PROCEDURE: tuple[Step, ...] = (
         irreversible=True,
         says="GE checks its data and carries them over to Sage for Accountants; Terminer, Quitter.",
         after=("lock-out",),
-        requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, is_consistent),
+        requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, source_is_of_the_lock_out, is_consistent),
         anew=GE | GE_LISTS,
-        acts=(Act("synchronise", is_synchronised, never_while=synchronisation_was_cut),),
+        acts=(
+            Act("synchronise", is_synchronised, never_while=(synchronisation_was_cut, synchronisation_is_of_before)),
+        ),
         ensures=(is_synchronised,),
         keeps_before=Kept.SOURCE,
         keeps_after=Kept.TARGET,
@@ -606,6 +690,7 @@ PROCEDURE: tuple[Step, ...] = (
         kind=Kind.REPEATABLE,
         says="GE's users can connect again. Owed after every lock-out, whatever happened.",
         after=("synchronise",),
+        any_instants=True,
         anew=GE,
         acts=(Act("reopen", users_can_connect),),
         ensures=(users_can_connect,),
@@ -695,6 +780,12 @@ def step_named(name: str) -> Step:
     return _by_name[name]
 
 
+def steps_written_by(verbs: Iterable[str]) -> tuple[str, ...]:
+    """The steps that these writes belong to, in the procedure's order."""
+    written = set(verbs)
+    return tuple(step.name for step in PROCEDURE if any(act.verb in written for act in step.acts))
+
+
 def in_one_sitting(
     step: Step, asks: Callable[[str], bool], procedure: tuple[Step, ...] = PROCEDURE
 ) -> tuple[Step, ...]:
@@ -728,12 +819,26 @@ def _nobody_need_be_kept_out(facts: Facts) -> bool:
     return is_synchronised.holds(facts) and SYNCHRONISE not in facts.again
 
 
+def _backup_counts_at(facts: Facts) -> datetime:
+    """When a backup must be young: now; once the synchronisation has taken place, when it began, so that nobody makes one after."""
+    last = facts.ge.synchronisation
+    if last is None or last.status is not SynchronisationStatus.DONE or SYNCHRONISE in facts.again:
+        return facts.now
+    return last.started_at
+
+
 def _blocking(facts: Facts) -> tuple[Finding, ...]:
     return tuple(finding for finding in anomalies(facts.ge_lists, facts.cabinet) if finding.level is Level.BLOCK)
 
 
-def what_to_do_about(reconciled: Reconciliation) -> str:
-    """Where source and target differ: after what is missing, the rest often explains itself."""
+def what_to_do_about(reconciled: Reconciliation, second: SecondSynchronisation | None = None) -> str:
+    """Where source and target differ: after what we doubled, or what is missing, the rest often explains itself."""
+    if second is not None and (doubled := reconciled.doubled - second.doubled_before) > 0:
+        there = f"{doubled} dossier{'s are' if doubled > 1 else ' is'} in Client Management more than once"
+        mends = "have Sage remove the doubles, which Bascule never does; do not order another"
+        missing = reconciled.of("dossier").count("missing")
+        still = f"; {missing} dossiers are missing all the same, and the report names them" if missing else ""
+        return f"{there}: {second} made them; {mends}{still}"
     group = reconciled.group_left_behind
     if group is not None:
         return f"the report names what is missing: all those dossiers are of the group {group!r}; see whether the AdminSage held every right on it"

@@ -366,7 +366,9 @@ def _what(entry: Mapping[str, Any]) -> str:
     said = str(entry["kind"]).replace("-", " ")
     evidence = _evidence(entry)
     about = [
-        entry["operation"] if entry["kind"] in {"ordered", "answered", "approved", "declined", "withdrawn"} else None,
+        entry["operation"]
+        if entry["kind"] in {"ordered", "answered", "approved", "declined", "withdrawn", "retracted"}
+        else None,
         evidence.get("word"),
         entry["verb"] or entry["step"],
         entry["state"] if entry["kind"] == "verdict" else None,

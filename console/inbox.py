@@ -16,6 +16,7 @@ from bascule.workorders import (
     Approval,
     OrderState,
     Result,
+    Retraction,
     Withdrawal,
     WorkOrder,
     is_same_person,
@@ -35,7 +36,7 @@ Environment = Annotated[
 ]
 
 
-GOES_ON = frozenset({OrderState.DONE, OrderState.NOT_DONE, OrderState.WITHDRAWN})
+GOES_ON = frozenset({OrderState.DONE, OrderState.NOT_DONE, OrderState.WITHDRAWN, OrderState.RETRACTED})
 """A run has something to do after these."""
 
 
@@ -188,8 +189,22 @@ def approve(
     _say_what_comes_next(after, settings)
 
 
-def withdraw(orders: Orders, by: By, because: Because, environment: Environment = None) -> None:
+def withdraw(
+    orders: Orders,
+    by: By,
+    because: Because,
+    answer: Annotated[
+        bool, typer.Option("--answer", help="Not the order, but its answer: it was wrong, approved or not.")
+    ] = False,
+    ask_again: Annotated[
+        bool, typer.Option("--ask-again", help="With --answer: also have it asked for anew, if it cannot be observed.")
+    ] = False,
+    environment: Environment = None,
+) -> None:
     """Withdraw work orders that nobody should carry out any more. The next run asks anew for what is still needed.
+
+    With --answer, take back what was answered done: the next run looks whether it holds all the same. Where nothing shows that it
+    does, it is unknown, and what may be done once only is not asked for again unless somebody says so by --ask-again.
 
     Example: bascule withdraw C0042-connect --by anne --because "The cabinet postponed"
     """
@@ -197,11 +212,33 @@ def withdraw(orders: Orders, by: By, because: Because, environment: Environment 
 
     settings = read_settings(environment)
     say_where(settings)
-    withdrawal = Withdrawal(by=_operator(by, settings), at=datetime.now(UTC), because=_reason(because))
+    if ask_again and not answer:
+        raise Unclear(
+            "--ask-again goes with --answer", remedy="leave it out: what is withdrawn is asked anew by the next run"
+        )
+    name, now, reason = _operator(by, settings), datetime.now(UTC), _reason(because)
     numbers = [one.id for one in _named(orders, settings)]
-    after = _at_the_desk(settings, lambda desk: desk.withdraw(numbers, withdrawal))
+    if answer:
+        _take_back(numbers, Retraction(by=name, at=now, because=reason, ask_again=ask_again), settings)
+        return
+    after = _at_the_desk(settings, lambda desk: desk.withdraw(numbers, Withdrawal(by=name, at=now, because=reason)))
     for one in after:
-        tell(f"{one.id}: withdrawn, says {withdrawal.by}")
+        tell(f"{one.id}: withdrawn, says {name}")
+    _say_what_comes_next(after, settings)
+
+
+def _take_back(numbers: Sequence[str], retraction: Retraction, settings: Settings) -> None:
+    after = _at_the_desk(settings, lambda desk: desk.retract(numbers, retraction))
+    for one in after:
+        is_open = one.state is OrderState.OPEN
+        tell(
+            f"{one.id}: answer taken back, says {retraction.by}; {'it is open again' if is_open else 'unknown from now on'}"
+        )
+    cabinets = {one.cabinet for one in after}
+    others = [one for one in _read(settings, lambda desk: desk.open_ones()) if one.cabinet in cabinets]
+    for one in others:
+        if one.id not in numbers:
+            say(f"{one.id} is still open and may stand on it: withdraw it too, unless somebody is at it.")
     _say_what_comes_next(after, settings)
 
 
@@ -348,7 +385,10 @@ def _say_what_comes_next(orders: Iterable[WorkOrder], settings: Settings) -> Non
     blocked = [one.cabinet for one in orders if one.state is OrderState.CANNOT]
     if blocked:
         say(f"Next: {', '.join(dict.fromkeys(blocked))} stays blocked until the reason is mended and a run asks anew.")
-    for wave in dict.fromkeys(one.wave for one in orders if one.state in GOES_ON):
+    for one in orders:
+        if one.is_decision and one.state is OrderState.DONE:
+            say(f"Next: a run sends it: bascule rerun --cabinet {one.cabinet}{environment}")
+    for wave in dict.fromkeys(one.wave for one in orders if one.state in GOES_ON and not one.is_decision):
         say(f"Next: a run of the wave carries on: bascule rerun --wave {wave}{environment}")
 
 

@@ -140,6 +140,7 @@ class _Page:
             ("withdrew it", order.withdrawal),
             (f"answered {order.answer.result}" if order.answer else "", order.answer),
             ("approved", order.approval),
+            ("took the answer back", order.retraction),
         ):
             if said is not None:
                 because = f": {printable(said.because)}" if said.because else ""
@@ -237,6 +238,7 @@ def as_json(order: WorkOrder, now: datetime) -> dict[str, Any]:
         },
         "values": dict(order.values),
         "answer": _answer(order),
+        "retraction": _retraction(order),
     }
 
 
@@ -261,6 +263,13 @@ def _answer(order: WorkOrder) -> dict[str, Any] | None:
         "because": said.because,
         "evidence": dict(said.evidence),
     }
+
+
+def _retraction(order: WorkOrder) -> dict[str, Any] | None:
+    said = order.retraction
+    if said is None:
+        return None
+    return {"by": said.by, "at": _utc(said.at), "because": said.because, "ask_again": said.ask_again}
 
 
 def _utc(instant: datetime) -> str:

@@ -134,14 +134,14 @@ def choose(ledger: Ledger, wave: str, codes: Sequence[str]) -> Chosen:
     """Raises NoSuchWave, NotChosen, or NothingToCompare."""
     from datetime import UTC, datetime
 
+    from bascule.engine.decisions import PROOF_KINDS
     from bascule.engine.reconciling import is_synchronised
-    from bascule.ledger import EntryKind
     from bascule.waves.choosing import in_wave
     from flows.preparing import stored_inventory
 
-    wanted = _codes_of(ledger, wave, codes)
+    wanted = codes_of(ledger, wave, codes)
     rows = {one.code: one for one in in_wave(stored_inventory(ledger, wave).cabinets, wave)}
-    histories = ledger.histories(wanted, (EntryKind.PROOF, EntryKind.NOTE))
+    histories = ledger.histories(wanted, PROOF_KINDS)
     now = datetime.now(UTC)
     others = {
         code: "its synchronisation is not proven" if code in rows else "the inventory does not name it any more"
@@ -156,7 +156,7 @@ def choose(ledger: Ledger, wave: str, codes: Sequence[str]) -> Chosen:
     return Chosen(tuple(rows[code] for code in wanted if code not in others), others)
 
 
-def _codes_of(ledger: Ledger, wave: str, codes: Sequence[str]) -> list[str]:
+def codes_of(ledger: Ledger, wave: str, codes: Sequence[str]) -> list[str]:
     """Those named, in whatever case, else all of the wave. Raises NoSuchWave, or NotChosen."""
     from bascule.reports import status_of
     from bascule.waves.choosing import NotChosen, did_you_mean
@@ -357,7 +357,7 @@ def _reservations_in_words(same: Sequence[Told]) -> str:
 
 
 def _history(ledger: Ledger, wave: str, codes: Sequence[str]) -> pd.DataFrame:
-    return _trend_of(ledger, _codes_of(ledger, wave, codes))
+    return _trend_of(ledger, codes_of(ledger, wave, codes))
 
 
 def _tell_history(trend: pd.DataFrame, wave: str, *, as_json: bool) -> None:

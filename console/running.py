@@ -98,7 +98,11 @@ def rerun(
     ] = None,
     from_file: Annotated[Path | None, typer.Option("--from", help="The failed.csv of a run folder.")] = None,
     again: Annotated[
-        str | None, typer.Option("--again", help="synchronise: order a second one, for one cabinet.")
+        str | None, typer.Option("--again", help="synchronise: order a second one, for the cabinets named.")
+    ] = None,
+    confirm: Annotated[
+        list[str] | None,
+        typer.Option("--confirm", help="With --again: the cabinet's code, instead of typing it; one for each."),
     ] = None,
     by: Annotated[str | None, typer.Option("--by", help="Who orders it.")] = None,
     because: Because = "",
@@ -111,9 +115,13 @@ def rerun(
 ) -> None:
     """Take up again what is not done: all of it, or what is selected.
 
+    With --again, a second synchronisation: it may list every dossier in Client Management twice, so it says how many there are, and
+    each cabinet's code is typed. Outside the environment sandbox somebody else approves it before a run sends it.
+
     Example: bascule rerun --wave pilot --only failed,blocked
     """
     from bascule.reports.publishing import read_failed
+    from console.rerun_orders import order_rerun
     from flows.preparing import Asked, NotReady
 
     codes = tuple(cabinet or ())
@@ -135,8 +143,13 @@ def rerun(
     )
     if (only is not None and not asked.only) or (classes is not None and not asked.classes):
         raise NotReady("The selection names nothing", remedy="give words, for example --only failed,blocked")
+    if again is None and confirm:
+        raise NotReady("--confirm goes with --again", remedy="leave it out")
     if again is not None:
-        order_again(asked, again, by, environment)
+        if dry_run:
+            raise NotReady("--again writes an order, --dry-run writes nothing", remedy="give one of the two")
+        if not order_rerun(asked, again, by, confirm or (), environment):
+            raise typer.Exit(0)
     raise typer.Exit(carry_out(asked, environment=environment, dry_run=dry_run, as_json=json))
 
 
@@ -158,31 +171,6 @@ def wave_of_cabinets(codes: tuple[str, ...], environment: str | None) -> str | N
         return waves[0]
     told = f"are in the waves {', '.join(waves)}" if waves else "are in no wave that the ledger knows"
     raise NotReady(f"The cabinets named {told}", remedy="say which with --wave; see: bascule status --wave W")
-
-
-def order_again(asked: Asked, step: str, by: str | None, environment: str | None) -> None:
-    """A person's order for a second synchronisation. Written to the ledger before anything is run."""
-    from bascule.engine.opening import order_again as order
-    from bascule.procedure import SYNCHRONISE
-    from bascule.workorders import is_same_person
-    from config.settings import read_settings
-    from config.wiring import open_ledger
-    from flows.preparing import NotReady
-
-    if step != SYNCHRONISE:
-        raise NotReady(f"--again does not know {step!r}", remedy="only synchronise can be ordered again")
-    if len(asked.cabinets) != 1 or not by or not asked.because:
-        raise NotReady(
-            "A second synchronisation is for one cabinet, by somebody, for a reason",
-            remedy="give --cabinet, --by and --because",
-        )
-    settings = read_settings(environment)
-    if settings.operators and not any(is_same_person(by, name) for name in settings.operators):
-        raise NotReady(f"{by!r} is no operator", remedy=f"operators: {', '.join(settings.operators)}")
-    with open_ledger(settings, makes_one=False) as ledger:
-        asyncio.run(
-            order(ledger, wave=asked.wave or "", code=asked.cabinets[0], step=step, by=by, because=asked.because)
-        )
 
 
 def carry_out(asked: Asked, *, environment: str | None, dry_run: bool, as_json: bool) -> int:

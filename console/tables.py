@@ -77,7 +77,8 @@ def _stands(cabinet: CabinetStatus, now: datetime) -> Text:
 
 
 def _why_and_next(cabinet: CabinetStatus) -> Text:
-    told = [one for one in (cabinet.reason, cabinet.slow) if one]
+    not_done = str(cabinet.last_not_done) if cabinet.last_not_done is not None else None
+    told = [one for one in (cabinet.reason, not_done, cabinet.slow) if one]
     told += [f"→ {cabinet.next_action}"] if cabinet.next_action else []
     return as_text("\n".join(told))
 

@@ -55,7 +55,7 @@ async def resume_waiting(wave: str | None = None, environment: str | None = None
 
 def to_resume(ledger: Ledger, waves: Iterable[str], at: datetime) -> dict[str, tuple[str, ...]]:
     """The cabinets to take up again, by wave; waves without any are left out, and so is who is no more in the inventory's wave."""
-    awaited = {order.cabinet for order in Desk(ledger, now).open_ones()}
+    awaited = {order.cabinet for order in Desk(ledger, now).open_ones() if not order.is_decision}
     said = ledger.last_words()
     found = {}
     for wave in waves:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import Field
 
 from bascule.facts import GeFacts, GeLists, MySageFacts, Progress, S4aFacts, S4aLists, Strict, View
 from bascule.model import Cabinet, System
@@ -30,18 +32,36 @@ class OperationStatus(StrEnum):
         return self not in (OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.AWAITED)
 
 
+class Basis(StrEnum):
+    """Who says what was observed, hence by whose clock."""
+
+    AGENT = "agent"
+    """The system itself, by its own clock."""
+    LISTS = "lists"
+    """Exported files, by the clock of whoever wrote them."""
+    PEOPLE = "people"
+    """Answers to work orders, by the clocks that people look at."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Strict):
     """What a remote says of one write that it received."""
 
-    id: str
-    verb: str
-    key: str
-    status: OperationStatus
-    progress: Progress = 1.0
-    phase: str | None = None
-    error_code: str | None = None
-    message: str | None = None
+    # Described in the types, as docstrings do not travel to who inherits.
+    id: Annotated[str, Field(description="Unique in the system, for good.")]
+    verb: Annotated[str, Field(description="The write, by its name in the path.")]
+    key: Annotated[str, Field(description="The Idempotency-Key under which it was received.")]
+    status: Annotated[OperationStatus, Field(description="How far it is.")]
+    progress: Annotated[Progress, Field(description="From 0 to 1, never less than before; of what has begun only.")] = (
+        1.0
+    )
+    phase: Annotated[
+        str | None, Field(description="What it is at, for people; null where there is nothing to say.")
+    ] = None
+    error_code: Annotated[
+        str | None, Field(description="Why it did not begin, or was interrupted; null while neither is so.")
+    ] = None
+    message: Annotated[str | None, Field(description="The same for people; null where there is nothing to add.")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +87,8 @@ class Order:
     step: str = ""
     """The step of the procedure that it is for: what people call it."""
     again: Again | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For people who are asked: by the inventory's column, by what else they may know what stands there."""
 
 
 class Remote(Protocol):
@@ -92,6 +114,9 @@ class Remote(Protocol):
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         """Whether a person is asked for this write."""
+
+    def basis(self, view: View) -> Basis:
+        """Who says what `observe` returns of this view."""
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation: ...
 

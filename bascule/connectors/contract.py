@@ -24,6 +24,7 @@ class Nothing(Strict):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclareAdminSage(Strict):
     email: str
+    """Of the collaborateur who becomes AdminSage: identical to the one in the entity's contacts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,55 +32,73 @@ class KeyQuestion(Strict):
     """GE's question. The answer travels between My Sage and GE, never through Bascule."""
 
     question: str
+    """Four groups of four upper-case letters, as GE shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connect(Strict):
     entity: str
+    """The entity's id in GE."""
     name: str
+    """Its raison sociale, as the inventory has it."""
     siren: str
+    """Nine digits."""
     siret: str | None
+    """Fourteen digits; null where the inventory has none: then it is not compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults(Strict):
     profile: str
+    """Code or label of a profile of the connected entity."""
     group: str
+    """Code or label of one of its dossier groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUp(Strict):
     name: str
+    """The cabinet's raison sociale."""
     siren: str
+    """Nine digits."""
     email: str
+    """The AdminSage's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptTerms(Strict):
     signatory: str
+    """First and last name of who accepted them, and is entitled to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvitedUser(Strict):
     email: str
+    """Where the invitation goes."""
     collaborateur: str
+    """The code of the collaborateur who is invited."""
     role: str
+    """The role's name, as Client Management shows it in the cabinet's language."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InviteUsers(Strict):
     users: tuple[InvitedUser, ...]
+    """Whom to invite. One that is refused refuses the whole write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignedClient(Strict):
     client: str
+    """The code of a dossier, or the client's name as Client Management shows it."""
     email: str
+    """Of a user who is invited or active."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignClients(Strict):
     assignments: tuple[AssignedClient, ...]
+    """Whom to assign. One that is refused refuses the whole write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +257,9 @@ VERBS: tuple[Verb, ...] = (
 REQUEST_ID = "Bascule-Request"
 """The header that names a request. Every answer but a token and a health echoes it: an answer that does not is another's."""
 
+TAKEN_AT = "Bascule-Taken-At"
+"""The header by which lists that have not changed say when they were read anew."""
+
 verb_named = {verb.name: verb for verb in VERBS}
 
 
@@ -289,16 +311,22 @@ ERRORS: tuple[ErrorCode, ...] = (
     # How a long operation may end.
     ErrorCode(code="inconsistent", status=200, error_class=ErrorClass.DATA, meaning="GE's consistency check found anomalies; the synchronisation did not begin."),
     ErrorCode(code="user-connected", status=200, error_class=ErrorClass.HUMAN, meaning="A user connected meanwhile; the synchronisation was aborted and put back."),
+    ErrorCode(code="interrupted", status=200, error_class=ErrorClass.EXTERNAL, meaning="The synchronisation was cut midway.", may_have_acted=True),
+)
+# How people end what they were asked to do: no words of an agent's.
+OF_PEOPLE: tuple[ErrorCode, ...] = (
     ErrorCode(code="not-done", status=200, error_class=ErrorClass.HUMAN, meaning="A person was asked, and did not do it."),
     ErrorCode(code="cannot", status=200, error_class=ErrorClass.DATA, meaning="A person was asked, and says that something must be mended first."),
-    ErrorCode(code="interrupted", status=200, error_class=ErrorClass.EXTERNAL, meaning="The synchronisation was cut midway.", may_have_acted=True),
 )
 # fmt: on
 
 CANNOT = "cannot"
 """A person's word that stops a cabinet, where other refusals are only remembered."""
+TAKEN_BACK = "taken-back"
+"""A person's answer no longer counts: what became of the write is not known, and only the facts tell."""
 
 error_coded = {error.code: error for error in ERRORS}
+ending_coded = error_coded | {error.code: error for error in OF_PEOPLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,13 +334,17 @@ class Said(Strict):
     """An error, in the body of any status: also of 200, as Sage's own cloud interface does."""
 
     code: str
+    """One of those listed here."""
     message: str
+    """For people; in any language, at most 4,000 characters. Empty where there is nothing to add."""
     details: dict[str, str] = field(default_factory=dict)
+    """What people need to find it: names and values as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorBody(Strict):
     errors: tuple[Said, ...]
+    """At least one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +360,7 @@ class AgentOperation(Operation):
         OperationStatus.NOT_BEGUN,
         OperationStatus.INTERRUPTED,
     ]
+    """How far it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,12 +370,15 @@ class Operations(Strict):
     cabinet: str
     """The cabinet's code, as the path has it."""
     operations: tuple[AgentOperation, ...]
+    """Oldest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token(Strict):
     access_token: str = field(repr=False)
+    """Printable ASCII without blanks."""
     token_type: Literal["Bearer"]
+    """How it is sent."""
     expires_in: int
     """Seconds."""
 
@@ -350,6 +386,10 @@ class Token(Strict):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthBody(Strict):
     status: Literal["ok"]
+    """The agent works, and reaches its system."""
     system: System
+    """Which system this is."""
     contract: str
+    """The version of this contract that the agent speaks."""
     time: Instant
+    """The system's own time, with its offset: the clock of every instant that it tells."""

@@ -79,12 +79,45 @@ compared with something that runs. An agent may answer for one system only.
 travel to where they lead. Bodies are JSON in UTF-8, instants ISO 8601 with their offset, words exactly as listed. A field,
 word or code that the documents do not list is not guessed: Bascule stops the step and names it. An answer has at most 64 MiB.
 
+**Every request has a name.** It comes with `Bascule-Request`, another for each request that is sent, also when a call is
+repeated; every answer but those of `/token` and `/health` echoes it, errors included. A proxy or an agent that sends an
+answer twice, late or crossed would otherwise give one cabinet's answer to another. Facts, lists and operations also name
+their cabinet. What names another request or cabinet, or none, says nothing: Bascule closes the connection, reads again, and
+takes a write that met it for *in doubt*. Nothing may follow an answer on its connection but the answer to the next request.
+
 **Tokens.** `POST /token` with `grant_type=client_credentials`, `client_id` and, where agreed, `client_secret`, as a form.
 The answer names a bearer token and its life in seconds. Bascule fetches one for all its calls, a new one shortly before the
 end or after one `unauthorised`; a second `unauthorised` in a row stops the step. `GET /health` needs no token.
 
 **Reads** change nothing. `GET /cabinets/{{code}}` is cheap and asked often; `GET /cabinets/{{code}}/lists` is one consistent
-snapshot: what it holds was true together, at `taken_at`. Send it compressed where gzip is accepted.
+snapshot. Both hold what was true together, at `taken_at`. Send lists compressed where gzip is accepted, once and not twice.
+
+**Every instant is one of the system's own clock.** `taken_at` is when all of it was *read from the system*, never when it was
+sent. Every other instant of the answer lies before it. What Bascule proves by a snapshot, it proves by these instants: the
+source's lists are those of the lock-out where their `taken_at` is not before `locked_out_at`; the target's are those of the
+synchronisation where theirs is not before `synchronised_at`. Within one system nothing is tolerated; between its clock and
+Bascule's, 5 minutes are (`/health` is compared, too). An instant that cannot be makes the whole answer unbelievable.
+
+**Caching.** Facts are never cached. Lists may be: an agent may give them an `ETag`, and answer a request with that
+`If-None-Match` by 304 without a body, *after it has read them anew*, with `Bascule-Taken-At`: the instant of that reading. An
+agent that answers from a cache without having read leaves `taken_at` where it was; Bascule then asks again later. (Bascule
+itself does not send `If-None-Match` yet; others may.)
+
+**Null, empty and unknown.** Null means *not set*, an empty list means *there is none*. What an agent cannot tell of the
+target's lists it names in `unknown`: then it is not compared, and the cabinet's procès-verbal says so. There is no other way
+not to know.
+
+**Codes and labels.** GE knows a profile or a dossier group by its code, people by its label. Wherever one is *named* (the
+defaults, in facts, lists and payloads) either will do: it is the one of that code, else the only one of that label, within
+the connected entity. Where one is *referred to* by a row (`group`, `profile`, `entity`, `collaborateur`) it is the code.
+
+**What goes along.** Every dossier group, every dossier whatever its status, every collaborateur, active or not, and every
+right on a group. Contacts do not: those of either side stay where they are. Roles are named as Client Management shows them
+in the cabinet's language. A `client` is named by its dossier's code, else by its name.
+
+**What counts as the same.** Codes: letter by letter, Unicode's composed and decomposed letters apart (NFC and NFD are one).
+Labels and names: also whatever blanks stand around and between the words (no-break spaces are blanks). E-mails: also whatever
+their case. Upper and lower case, accents, apostrophes and dashes of a name are differences, unless a wave tolerates them.
 
 **Writes** are `POST /cabinets/{{code}}/<verb>` with two headers:
 
@@ -111,6 +144,10 @@ asks has taken the cabinet over, perhaps from a process that still lives: keep i
 answer, so that what that process sends later is refused. A lower one is answered, and changes nothing. Keep operations for at
 least 90 days.
 
+**A key belongs to one cabinet of one system**, whatever the write. A write that is refused with one of its own codes leaves an
+operation `not-begun` with that code, findable by its key. What is turned away before it is taken up (401, 403, 404, 422 `invalid`,
+429, `stale-fence`) leaves none.
+
 **Late commits.** Bascule stops waiting after a time of its own; the request may still commit. It then reads back, and asks
 again only when an operation found under the key is `not-begun`, or none was ever received. If an agent gives a request up,
 it makes sure that it cannot commit any more, and then says `not-begun`.
@@ -124,6 +161,9 @@ it makes sure that it cannot commit any more, and then says `not-begun`.
 The kind says what repeating it does:
 
 {kinds}
+
+`synchronise` begins with GE's own consistency check, whose catalogue Sage does not publish. Bascule judges GE's lists beforehand
+by a [catalogue of its own](../consistency.md), and does not lock anybody out where a rule that blocks is broken.
 
 Before it writes, Bascule reads whether the effect holds already, and after it, whether it does now: the answer to a write is
 never taken for its proof. Bank data, activation keys and passwords are in no payload and no answer.
@@ -144,10 +184,44 @@ What Bascule does depends on the class only:
 |---|---|
 {classes}
 
-An answer that is not of this contract (a web page, an empty body, a cut connection) counts as *in doubt* for a write, unless
-its status is 401, 403 or 429.
+An answer that is not of this contract (a web page, an empty body, a cut connection, an answer that does not echo its request)
+counts as *in doubt* for a write, whatever its status. A read that meets one is asked again.
+
+## What Bascule does with time
+
+| what | seconds |
+|---|---|
+| waits for a connection | 5 |
+| waits for an answer: facts, operations, token, health | 30 |
+| waits for lists | 120 |
+| waits for a write; the setting `pace.act_timeout` | 30 |
+| waits after a silence before it believes that a request never arrived; `pace.settle` | 30 |
+| looks at a long operation every; `pace.poll` | 5 |
+| keeps an unused connection | 4 |
+| obeys a `Retry-After` of at most | 3,600 |
+| takes a new token before the end of the old one | 30, or a tenth of its life if that is less |
+
+It opens at most as many connections to a system as the setting of that system says (20 where nothing is set). A token is
+shared by all its cabinets.
+
+## What Bascule cannot detect
+
+Bascule believes what an agent says as long as nothing contradicts it. No reader can see:
+
+- an agent that stamps *now* on a cache: lists of before, with an instant of now. Only content that is exactly what it was before the synchronisation gives it away.
+- an agent that lies consistently, on all its views and at all times, or that reads another installation than the cabinet's.
+- rows that an agent leaves out of both the source's and the target's lists.
+- a clock that is wrong by less than five minutes against ours, as long as it is wrong for every instant of its system.
+- a file whose own dates and modification time were all set to another instant; a person who answers what did not happen, and a second who approves it.
+
+So each proof names what it rests on, in the procès-verbal and in `report.json`: the agent of a system, lists that were exported (and of when), or the answer of a named person.
 
 ## Versions
+
+| version | |
+|---|---|
+| 2 | The first to be released. Answers echo `Bascule-Request` and name their `cabinet`; facts say `taken_at`; `unknown` is a list of words, with the two defaults among them; null is *not set*; `awaited` is no word of an agent's; lists may have an `ETag`; key scope, time, sameness and what goes along are written down. |
+| 1 | Never released. |
 
 `/health` names the version. Whatever makes an agent or Bascule that was right before wrong, and each new field or word,
 since both sides refuse what they do not know, makes a new version; `bascule doctor` says where versions differ. Descriptions

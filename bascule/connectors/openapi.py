@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from bascule.connectors.contract import (
     ERRORS,
+    REQUEST_ID,
+    TAKEN_AT,
     VERBS,
     VERSION,
     AgentOperation,
@@ -20,10 +24,12 @@ from bascule.connectors.contract import (
     ErrorCode,
     HealthBody,
     Operations,
+    Said,
     Token,
     Verb,
     error_coded,
 )
+from bascule.connectors.examples import BODIES, found, operations_of
 from bascule.connectors.guide import guide, on_repetition
 from bascule.facts import View, type_of_view
 from bascule.model import System
@@ -32,6 +38,7 @@ Json = dict[str, Any]
 
 ANY_CALL = ("unauthorised", "consent-revoked", "unknown-cabinet", "too-many-requests", "unavailable", "internal")
 ANY_WRITE = (*ANY_CALL, "unknown-verb", "invalid", "stale-fence")
+LISTS = (View.GE_LISTS, View.S4A_LISTS)
 A_TOKEN = ("unauthorised", "consent-revoked", "too-many-requests", "unavailable", "internal")
 
 TITLES = {System.MY_SAGE: "My Sage", System.GE: "Sage Génération Experts", System.S4A: "Sage for Accountants"}
@@ -80,6 +87,7 @@ def check(folder: Path) -> list[str]:
 def _document(system: System) -> Json:
     verbs = [verb for verb in VERBS if verb.system is system]
     views = [view for view in View if view.system is system]
+    views_have_lists = any(view in LISTS for view in views)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -97,22 +105,21 @@ def _document(system: System) -> Json:
         ],
         "paths": {
             "/token": {"post": _token()},
-            "/health": {"get": _health()},
+            "/health": {"get": _health(system)},
             **{_path_of(view): {"get": _read(view)} for view in views},
             **{f"/cabinets/{{code}}/{verb.name}": {"post": _write(verb)} for verb in verbs},
-            "/cabinets/{code}/operations": {"get": _find()},
-            "/cabinets/{code}/operations/{id}": {"get": _operation()},
+            "/cabinets/{code}/operations": {"get": _find(verbs)},
+            "/cabinets/{code}/operations/{id}": {"get": _operation(verbs)},
         },
         "components": {
             "securitySchemes": {
                 "agent": {"type": "oauth2", "flows": {"clientCredentials": {"tokenUrl": "token", "scopes": {}}}}
             },
-            "parameters": PARAMETERS,
+            "parameters": {name: one for name, one in PARAMETERS.items() if views_have_lists or name != "etag"},
             "headers": {
-                "Retry-After": {
-                    "description": "Seconds, or an HTTP date. Bascule then sends this system nothing until it is over.",
-                    "schema": {"type": "string"},
-                }
+                name: {"description": description, "schema": {"type": "string"}}
+                for name, description in HEADERS.items()
+                if views_have_lists or name not in OF_LISTS
             },
             "responses": {code: _refusal([error_coded[code]]) for code in ANY_CALL},
             "schemas": _schemas(
@@ -134,6 +141,20 @@ PARAMETERS: Json = {
         "description": "The cabinet, by its code in Bascule's inventory.",
         "schema": {"type": "string", "pattern": "^[A-Z0-9][A-Z0-9_-]{1,19}$"},
     },
+    "request": {
+        "name": REQUEST_ID,
+        "in": "header",
+        "required": True,
+        "description": "The id of this request, new for each that is sent. The answer echoes it, whatever it says.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+    },
+    "etag": {
+        "name": "If-None-Match",
+        "in": "header",
+        "required": False,
+        "description": "The ETag of the lists that Bascule has of this cabinet. An agent that gives none may ignore it.",
+        "schema": {"type": "string"},
+    },
     "key": {
         "name": "Idempotency-Key",
         "in": "header",
@@ -150,6 +171,18 @@ PARAMETERS: Json = {
     },
 }
 
+OF_LISTS = ("ETag", TAKEN_AT)
+HEADERS = {
+    "Retry-After": "Seconds, or an HTTP date. Bascule asks for nothing new of this system until it is over.",
+    REQUEST_ID: "The id of the request that this answers, as it came. An answer without it is nobody's.",
+    "ETag": "Names this very content, whenever it was taken; optional.",
+    TAKEN_AT: "When the lists were read anew and found to be the same, by the system's clock.",
+}
+UNCHANGED: Json = {
+    "description": "The lists, read anew, hold what they held under this `If-None-Match`: nothing else changed but when they were taken. No body.",
+    "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in (REQUEST_ID, TAKEN_AT)},
+}
+
 FENCE_OF_READER: Json = {
     "name": "Bascule-Fence",
     "in": "header",
@@ -160,7 +193,7 @@ FENCE_OF_READER: Json = {
 
 
 def _path_of(view: View) -> str:
-    return "/cabinets/{code}/lists" if view in (View.GE_LISTS, View.S4A_LISTS) else "/cabinets/{code}"
+    return "/cabinets/{code}/lists" if view in LISTS else "/cabinets/{code}"
 
 
 def _token() -> Json:
@@ -183,18 +216,22 @@ def _token() -> Json:
     }
 
 
-def _health() -> Json:
+def _health(system: System) -> Json:
+    example = replace(cast("HealthBody", BODIES[HealthBody]), system=system)
     return {
         "operationId": "health",
         "tags": ["access"],
         "summary": "Which system this is, which version of the contract it speaks, and what time it has.",
         "security": [],
-        "responses": {"200": _answer("It works.", HealthBody), **_refusals(("unavailable", "internal"))},
+        "responses": {
+            "200": _answer("It works.", HealthBody, {"it works": example}),
+            **_refusals(("unavailable", "internal")),
+        },
     }
 
 
 def _read(view: View) -> Json:
-    lists = _path_of(view).endswith("/lists")
+    lists = view in LISTS
     summary = (
         "Its lists, as one consistent snapshot; gzip where accepted." if lists else "Where it stands; cheap to ask."
     )
@@ -202,28 +239,38 @@ def _read(view: View) -> Json:
         "operationId": f"observe-{view}",
         "tags": ["reads"],
         "summary": summary,
-        "parameters": [_parameter("code")],
-        "responses": {"200": _answer("What is true now.", type_of_view[view]), **_refusals(ANY_CALL)},
+        "parameters": [_parameter(name) for name in ("code", "request", *(["etag"] if lists else []))],
+        "responses": {
+            "200": {
+                **_answer("What is true now.", type_of_view[view]),
+                "headers": {name: _header(name) for name in (REQUEST_ID, *(["ETag"] if lists else []))},
+            },
+            **({"304": UNCHANGED} if lists else {}),
+            **_refusals(ANY_CALL),
+        },
     }
 
 
 def _write(verb: Verb) -> Json:
-    answers = {"200": _answer("It is over; `status` says how it ended.", AgentOperation)}
+    stands = operations_of(verb)
+    over = {name: one for name, one in stands.items() if one.status.is_over}
+    answers = {"200": _answered("It is over; `status` says how it ended.", AgentOperation, over)}
     if verb.long:
-        answers["202"] = _answer("It was accepted and goes on; read the operation.", AgentOperation)
+        goes_on = {name: one for name, one in stands.items() if not one.status.is_over}
+        answers["202"] = _answered("It was accepted and goes on; read the operation.", AgentOperation, goes_on)
     return {
         "operationId": verb.name,
         "tags": ["writes"],
         "summary": verb.summary,
         "description": on_repetition(verb.kind),
         "x-kind": verb.kind.value,
-        "parameters": [_parameter(name) for name in PARAMETERS],
-        "requestBody": {"required": True, "content": _json(verb.payload)},
+        "parameters": [_parameter(name) for name in ("code", "request", "key", "fence")],
+        "requestBody": {"required": True, "content": _json(verb.payload, {verb.name: BODIES[verb.payload]})},
         "responses": {**answers, **_refusals((*ANY_WRITE, *verb.refuses))},
     }
 
 
-def _find() -> Json:
+def _find(verbs: list[Verb]) -> Json:
     key = {
         "name": "key",
         "in": "query",
@@ -238,19 +285,27 @@ def _find() -> Json:
             "Every operation received under this key, from the moment the request was received: "
             "also if its answer was lost, or its commit is late."
         ),
-        "parameters": [_parameter("code"), key, FENCE_OF_READER],
-        "responses": {"200": _answer("None if the key was never seen.", Operations), **_refusals(ANY_CALL)},
+        "parameters": [_parameter("code"), _parameter("request"), key, FENCE_OF_READER],
+        "responses": {
+            "200": _answered("None if the key was never seen.", Operations, found(verbs[0])),
+            **_refusals((*ANY_CALL, "invalid")),
+        },
     }
 
 
-def _operation() -> Json:
+def _operation(verbs: list[Verb]) -> Json:
+    # The long one shows every status.
+    stands = operations_of(max(verbs, key=lambda verb: verb.long))
     identifier = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
     return {
         "operationId": "operation",
         "tags": ["operations"],
         "summary": "How far an operation is, or how it ended.",
-        "parameters": [_parameter("code"), identifier],
-        "responses": {"200": _answer("The operation.", AgentOperation), **_refusals((*ANY_CALL, "unknown-operation"))},
+        "parameters": [_parameter("code"), _parameter("request"), identifier],
+        "responses": {
+            "200": _answered("The operation.", AgentOperation, stands),
+            **_refusals((*ANY_CALL, "unknown-operation")),
+        },
     }
 
 
@@ -258,12 +313,34 @@ def _parameter(name: str) -> Json:
     return {"$ref": f"#/components/parameters/{name}"}
 
 
-def _json(body: type) -> Json:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}}
+_adapter: Callable[[type], TypeAdapter[Any]] = cache(TypeAdapter)
+"""One example is shown in many places."""
 
 
-def _answer(description: str, body: type) -> Json:
-    return {"description": description, "content": _json(body)}
+def _plain(example: Any) -> Any:
+    return _adapter(type(example)).dump_python(example, mode="json")
+
+
+def _header(name: str) -> Json:
+    return {"$ref": f"#/components/headers/{name}"}
+
+
+def _json(body: type, examples: Mapping[str, object]) -> Json:
+    return {
+        "application/json": {
+            "schema": {"$ref": f"#/components/schemas/{body.__name__}"},
+            "examples": {name: {"value": _plain(one)} for name, one in examples.items()},
+        }
+    }
+
+
+def _answer(description: str, body: type, examples: Mapping[str, object] | None = None) -> Json:
+    return {"description": description, "content": _json(body, examples or {"example": BODIES[body]})}
+
+
+def _answered(description: str, body: type, examples: Mapping[str, object]) -> Json:
+    """The answer to a call that named itself."""
+    return {**_answer(description, body, examples), "headers": {REQUEST_ID: _header(REQUEST_ID)}}
 
 
 def _refusals(codes: Iterable[str]) -> Json:
@@ -279,18 +356,11 @@ def _refusals(codes: Iterable[str]) -> Json:
 
 
 def _refusal(errors: list[ErrorCode]) -> Json:
-    said = {error.code: {"errors": [{"code": error.code, "message": error.meaning, "details": {}}]} for error in errors}
-    refusal = {
-        "description": "\n".join(f"- `{error.code}`: {error.meaning}" for error in errors),
-        "content": {
-            "application/json": {
-                **_json(ErrorBody)["application/json"],
-                "examples": {code: {"value": body} for code, body in said.items()},
-            }
-        },
-    }
+    description = "\n".join(f"- `{error.code}`: {error.meaning}" for error in errors)
+    said = {error.code: ErrorBody(errors=(Said(code=error.code, message=error.meaning),)) for error in errors}
+    refusal = _answered(description, ErrorBody, said)
     if errors[0].status in (429, 503):
-        refusal["headers"] = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}}
+        refusal["headers"]["Retry-After"] = _header("Retry-After")
     return refusal
 
 
@@ -301,7 +371,7 @@ class _Schemas(GenerateJsonSchema):
 
 def _schemas(bodies: list[type]) -> Json:
     _, schemas = TypeAdapter.json_schemas(
-        [(body, "validation", TypeAdapter(body)) for body in bodies],
+        [(body, "validation", _adapter(body)) for body in bodies],
         ref_template="#/components/schemas/{model}",
         schema_generator=_Schemas,
     )

@@ -14,10 +14,11 @@ from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bascule.engine.decisions import Standing, proven, standing_in
+from bascule.engine.decisions import PROOF_KINDS, Standing, proven, standing_in
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate
 from bascule.errors import CabinetTaken, LeaseLost
+from bascule.facts import CLOCKS_DIFFER
 from bascule.inventory import WaveSettings
 from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, Outcome, grade
@@ -30,9 +31,6 @@ from bascule.waves.order import Planned
 log = logging.getLogger("bascule.engine")
 
 Migrate = Callable[[Run, Cabinet], Awaitable[Standing]]
-
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How far the clocks of two machines of a team may be apart."""
 
 
 @dataclass
@@ -337,9 +335,7 @@ def already_standing(
     run: Run, cabinets: Sequence[Cabinet], procedure: tuple[Step, ...] = PROCEDURE
 ) -> Iterable[tuple[Cabinet, Standing | None]]:
     """For each cabinet its standing if every step is proven and nothing is owed; None if there is something to do."""
-    histories = run.ledger.histories(
-        [cabinet.code for cabinet in cabinets], kinds=(EntryKind.PROOF, EntryKind.NOTE, EntryKind.ENDED)
-    )
+    histories = run.ledger.histories([cabinet.code for cabinet in cabinets], kinds=(*PROOF_KINDS, EntryKind.ENDED))
     owing = set(run.ledger.owing_a_reopen())
     everything = {step.name for step in procedure}
     for cabinet in cabinets:

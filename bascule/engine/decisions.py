@@ -10,12 +10,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from bascule.connectors import OperationStatus
+from bascule.checks.reconciliation import Reconciliation
+from bascule.connectors import Basis, OperationStatus
 from bascule.connectors.contract import VERBS
 from bascule.facts import View
 from bascule.ledger import Entry, EntryKind, orders_of
-from bascule.model import ErrorClass, Lifecycle, Outcome, State
-from bascule.procedure import LOCK_OUT, OUR_NAME, PROCEDURE, REOPEN, SYNCHRONISE, Step
+from bascule.model import ErrorClass, Kind, Lifecycle, Outcome, State
+from bascule.procedure import (
+    LOCK_OUT,
+    OUR_NAME,
+    PROCEDURE,
+    REOPEN,
+    SYNCHRONISE,
+    SecondSynchronisation,
+    Step,
+    steps_written_by,
+)
 from bascule.workorders import OrderState, WorkOrder
 
 History = Sequence[Entry]
@@ -72,6 +82,9 @@ class Intended:
 
 
 # What is proven
+
+PROOF_KINDS = (EntryKind.PROOF, EntryKind.NOTE, EntryKind.RETRACTED)
+"""What `proven` decides by: proofs, and what people said that ends one."""
 
 
 def proven(
@@ -131,9 +144,11 @@ def holds_from(proof: Entry) -> datetime:
 
 
 def _last_proofs(history: History) -> dict[str, Entry]:
-    """The last proof of each step, but for what a person ordered to be done again since."""
+    """The last proof of each step, but for what a person ordered to be done again since, or took their answer back on."""
     proofs: dict[str, Entry] = {}
     for entry in history:
+        for step in steps_retracted(entry):
+            proofs.pop(step, None)
         if entry.step is None:
             continue
         if entry.kind is EntryKind.PROOF:
@@ -154,7 +169,8 @@ def is_ordered_again(step: str, history: History) -> bool:
 def word_for_again(step: str, history: History) -> Entry | None:
     """A person's order that this step is to be done again, while it is not used up.
 
-    It is, once an act of the step was announced since, or a person has said since that it took place, or was cut.
+    It is, once an act of the step was announced since, or a person has said since that it took place, or was cut: also
+    where that answer was taken back, for then nobody knows.
     """
     said = [place for place, entry in enumerate(history) if entry.step == step and orders_again(entry)]
     if not said:
@@ -166,9 +182,21 @@ def word_for_again(step: str, history: History) -> Entry | None:
         if entry.kind in (EntryKind.ANSWERED, EntryKind.APPROVED):
             order = orders[entry.operation or ""]
             begun = order.answer is not None and order.answer.evidence.get("synchronisation_begun")
-            if step in order.verbs and (order.state is OrderState.DONE or begun):
+            if step in order.verbs and (order.state in (OrderState.DONE, OrderState.RETRACTED) or begun):
                 return None
     return history[said[-1]]
+
+
+def second_synchronisation(history: History) -> SecondSynchronisation | None:
+    """The last that took place, or was begun, by a person's order; None where none was, or the order is not used up."""
+    ordered = [place for place, entry in enumerate(history) if entry.step == SYNCHRONISE and orders_again(entry)]
+    if not ordered or is_ordered_again(SYNCHRONISE, history):
+        return None
+    order, since = history[ordered[-1]], history[ordered[-1] :]
+    proof = next((entry for entry in since if entry.step == SYNCHRONISE and entry.kind is EntryKind.PROOF), order)
+    before = next((e for e in reversed(history[: ordered[-1]]) if "reconciled" in e.evidence), None)
+    doubled = Reconciliation.from_json(before.evidence["reconciled"]).doubled if before is not None else 0
+    return SecondSynchronisation(by=order.who, at=proof.at, doubled_before=doubled)
 
 
 # What people say
@@ -197,6 +225,41 @@ def claimed(steps: Iterable[Step], history: History) -> WorkOrder | None:
     return None
 
 
+def steps_retracted(entry: Entry) -> tuple[str, ...]:
+    """The steps that are unknown from this entry on, as an answer that covers them was taken back in it."""
+    return steps_written_by(entry.evidence["verbs"]) if entry.kind is EntryKind.RETRACTED else ()
+
+
+def unrepeatable(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Those that nobody may do twice."""
+    return tuple(step for step in steps if step.kind is Kind.ONCE or step.irreversible)
+
+
+def retracted(steps: Iterable[Step], history: History) -> WorkOrder | None:
+    """The work order whose answer for one of these steps was taken back, while nothing has settled it since.
+
+    A proof does, a person's order to do the step again, and their decision to have it asked for anew.
+    """
+    for step in steps:
+        for entry in reversed(history):
+            if entry.step == step.name and (entry.kind is EntryKind.PROOF or orders_again(entry)):
+                break
+            if step.name in steps_retracted(entry):
+                order = orders_of(history)[entry.operation or ""]
+                if order.state is OrderState.RETRACTED and not entry.evidence.get("ask_again"):
+                    return order
+                break
+    return None
+
+
+def what_to_decide(order: WorkOrder) -> str:
+    """What a person does about an answer that was taken back, where nothing can be observed to hold."""
+    look = "look at both systems; if it is not done, and only then"
+    if SYNCHRONISE in order.verbs:
+        return f"{look}: bascule rerun --cabinet {order.cabinet} --again synchronise --because TEXT --by NAME"
+    return f"{look}, have it asked for anew: bascule withdraw {order.id} --answer --ask-again --because TEXT --by NAME"
+
+
 def sent_last(view: View, effects: Iterable[Entry], asked: Collection[str]) -> tuple[datetime, str] | None:
     """When a write that a remote carried out last changed this list, and which. `asked`: keys for which people were asked instead."""
     changing = {verb.name for verb in VERBS if view in verb.changes}
@@ -223,6 +286,8 @@ def intended(step: str, history: History) -> tuple[Intended, ...]:
     """The acts of a step that were announced and not proven undone, since its last proof or a person's order, oldest first."""
     found: dict[str, Intended] = {}
     for entry in history:
+        if step in steps_retracted(entry) and entry.evidence.get("ask_again"):
+            found.clear()
         if entry.step != step:
             continue
         if entry.kind is EntryKind.PROOF or orders_again(entry):
@@ -245,9 +310,11 @@ def intended(step: str, history: History) -> tuple[Intended, ...]:
 
 
 def owes_reopen(history: History) -> bool:
-    """The ledger holds a lock-out intent newer than the last proven reopen."""
+    """The ledger holds a lock-out intent newer than the last proven reopen; one whose answer was taken back proves nothing."""
+    is_known = True
     for entry in reversed(history):
-        if entry.step == REOPEN and entry.kind is EntryKind.PROOF:
+        is_known = is_known and REOPEN not in steps_retracted(entry)
+        if is_known and entry.step == REOPEN and entry.kind is EntryKind.PROOF:
             return False
         if entry.verb == LOCK_OUT and entry.kind is EntryKind.INTENT:
             return True
@@ -259,27 +326,27 @@ class KeptLists:
     """One side's lists, as the last synchronisation's entries name them."""
 
     hash: str
-    under_lock_out: bool
+    basis: Basis
+    locked_out: bool
     """GE's users were kept out by us when these were kept; where people synchronised, they are back by then."""
-    locked_out_at: datetime | None
-    """Since when, by GE's clock; None where nothing tells."""
 
 
 def kept_lists(history: History) -> dict[str, KeptLists]:
     """By what they are."""
     kept: dict[str, KeptLists] = {}
-    locked_out_at = None
     for entry in history:
-        shown = _ge_shown(entry)
-        if entry.step == LOCK_OUT and entry.kind is EntryKind.PROOF:
-            locked_out_at = shown.get("locked_out_at")
-        elif entry.step == SYNCHRONISE and orders_again(entry):
+        if SYNCHRONISE in steps_retracted(entry):
+            kept.clear()
+        if entry.step == SYNCHRONISE and orders_again(entry):
             kept.clear()
         elif entry.step == SYNCHRONISE:
             # An intent is written under our lock-out only: the step requires it.
-            out = entry.kind is EntryKind.INTENT or shown.get("locked_out_by") == OUR_NAME
-            since = datetime.fromisoformat(locked_out_at) if locked_out_at else None
-            kept |= {what: KeptLists(name, out, since) for what, name in entry.evidence.get("kept", {}).items()}
+            out = entry.kind is EntryKind.INTENT or _ge_shown(entry).get("locked_out_by") == OUR_NAME
+            basis = entry.evidence.get("basis", {})
+            kept |= {
+                what: KeptLists(name, Basis(basis.get(what, Basis.AGENT)), out)
+                for what, name in entry.evidence.get("kept", {}).items()
+            }
     return kept
 
 

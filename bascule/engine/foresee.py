@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any
 
-from bascule.connectors import Observation
+from bascule.connectors import Basis, Observation
 from bascule.connectors.contract import verb_named
 from bascule.engine.cabinet import first_unmet
-from bascule.engine.decisions import Answer, intended, is_ordered_again, proven
+from bascule.engine.decisions import Answer, intended, is_ordered_again, proven, retracted, unrepeatable
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import RemoteError
@@ -30,6 +30,7 @@ from bascule.procedure import (
     required_of,
 )
 from bascule.waves.sizes import dossiers_told
+from bascule.workorders import retracted_in_words
 
 LATER = "(known when its turn comes)"
 
@@ -124,7 +125,7 @@ class _Looking:
         self._run = run
         self._cabinet = cabinet
         self._history = history
-        self._observations = Observations(cabinet, run.remote)
+        self._observations = Observations(cabinet, run.remote, run.clock)
         self._again = frozenset({SYNCHRONISE} if is_ordered_again(SYNCHRONISE, history) else ())
 
     async def now(self, step: Step) -> Foreseen:
@@ -162,7 +163,8 @@ class _Looking:
         return "would first find out what became of an earlier attempt"
 
     async def _on_facts(self, step: Step) -> Foreseen:
-        required = required_of(in_one_sitting(step, self._asks))
+        together = in_one_sitting(step, self._asks)
+        required = required_of(together)
         readings = step.reads | step.reads_before | frozenset(chain.from_iterable(c.reads for c in required))
         await self._observations.read(reading for reading in readings if isinstance(reading, View))
         facts = self._known()
@@ -172,6 +174,8 @@ class _Looking:
         unmet = first_unmet(step.ensures, facts)
         if unmet is None and not again:
             return Foreseen(step=step.name, because="already true")
+        if not again and (taken_back := retracted(unrepeatable(together), self._history)) is not None:
+            return self._stopped(step, f"{retracted_in_words(taken_back)}: nobody would be asked again")
         lacking = first_unmet(required, facts)
         if lacking is not None:
             return self._stopped(step, lacking.why_not(facts))
@@ -202,7 +206,10 @@ class _Looking:
         latest: dict[Reading, Observation] = {
             view: seen for view in View if (seen := self._observations.latest(view)) is not None
         }
-        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate)
+        basis: dict[Reading, Basis] = {
+            view: self._run.remote(self._cabinet, view.system).basis(view) for view in View if view in latest
+        }
+        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate, basis)
 
 
 def _asked(writes: Iterable[Write]) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 from bascule.checks.findings import Level
 from bascule.connectors.operator.sittings import SECTION_LASTS
 from bascule.engine.cabinet import CabinetRun
-from bascule.engine.decisions import Answer, Standing, proven, said_of, standing, standing_in
+from bascule.engine.decisions import Answer, Standing, proven, said_of, standing, standing_in, steps_retracted
 from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
 from bascule.ledger import Entry, EntryKind, standing_findings
-from bascule.model import Cabinet, Lifecycle, State, System
+from bascule.model import ARRIVED, Cabinet, Lifecycle, State, System
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
 from bascule.waves.sizes import dossiers_told
 
@@ -59,6 +59,8 @@ async def migrate(
             _entry(run, cabinet, fence, EntryKind.BEGAN, lifecycle=Lifecycle.RUNNING, evidence=because)
         )
         now_standing = await walk(cabinet_run, perform)
+        if now_standing.outcome in ARRIVED:
+            now_standing = await _unless_taken_back(cabinet_run, now_standing)
         # Waited for: who lost the lease meanwhile must not say how the cabinet ended.
         await run.ledger.record(
             _entry(
@@ -85,6 +87,18 @@ async def migrate(
 def _told_at_the_end(cabinet_run: CabinetRun, now_standing: Standing) -> dict[str, Any]:
     told = {"remedy": now_standing.remedy or None, "dossiers": dossiers_told(cabinet_run.history)}
     return {name: value for name, value in told.items() if value is not None}
+
+
+async def _unless_taken_back(cabinet_run: CabinetRun, now_standing: Standing) -> Standing:
+    """Unknown, where an answer was taken back while the run was at work: it stands on what it read before."""
+    code, ledger = cabinet_run.cabinet.code, cabinet_run.run.ledger
+    known = {entry.hash for entry in cabinet_run.history}
+    found = (await asyncio.to_thread(ledger.histories, [code], [EntryKind.RETRACTED]))[code]
+    meanwhile = [entry for entry in found if entry.hash not in known and entry.outcome is not None]
+    if not meanwhile:
+        return now_standing
+    last = meanwhile[-1]
+    return replace(standing_in(last), step=steps_retracted(last)[0])
 
 
 def ended_meanwhile(run: Run, history: Sequence[Entry]) -> Standing | None:

@@ -59,6 +59,8 @@ class EntryKind(StrEnum):
     """Somebody looked at an answer and did not approve it: the order is open again."""
     WITHDRAWN = "withdrawn"
     """Nobody is asked any more."""
+    RETRACTED = "retracted"
+    """An answer was taken back: what it covers is unknown until it is observed again."""
     COMMAND = "command"
     """What a person told a running wave: its word is in the evidence."""
     REFUSED = "refused"
@@ -67,7 +69,10 @@ class EntryKind(StrEnum):
     """Both sides were compared as they were then, after the migration. Says nothing of the cabinet's outcome."""
 
 
-SAID_OF_ORDERS = (EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN)
+SAID_OF_ORDERS = (
+    *(EntryKind.ANSWERED, EntryKind.APPROVED, EntryKind.DECLINED, EntryKind.WITHDRAWN),
+    EntryKind.RETRACTED,
+)
 """What is said of a work order once it is open."""
 
 

@@ -327,9 +327,12 @@ class Ledger:
         return going_on(self.of_wave(wave, (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED)), self.live_runs(now))
 
     def owing_a_reopen(self) -> tuple[str, ...]:
-        """Cabinets whose last lock-out intent no reopen proof follows."""
-        locked = self._last_seq(tables.entry.c.verb == "lock-out", EntryKind.INTENT)
-        opened = self._last_seq(tables.entry.c.step == "reopen", EntryKind.PROOF)
+        """Cabinets whose last lock-out intent no reopen proof follows, or whose reopen a person said, who took that back."""
+        column = tables.entry.c
+        locks = (column.verb == "lock-out") & (column.kind == EntryKind.INTENT.value)
+        takes_back = (column.verb == "reopen") & (column.kind == EntryKind.RETRACTED.value)
+        locked = self._last_seq(locks | takes_back)
+        opened = self._last_seq((column.step == "reopen") & (column.kind == EntryKind.PROOF.value))
         query = (
             select(locked.c.cabinet)
             .join(opened, locked.c.cabinet == opened.c.cabinet, isouter=True)
@@ -359,10 +362,10 @@ class Ledger:
     def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
         return self._ask(lambda connection: connection.execute(query).all())
 
-    def _last_seq(self, condition: Any, kind: EntryKind) -> Any:
+    def _last_seq(self, condition: Any) -> Any:
         return (
             select(tables.entry.c.cabinet, func.max(tables.entry.c.seq).label("seq"))
-            .where(condition, tables.entry.c.kind == kind.value)
+            .where(condition)
             .group_by(tables.entry.c.cabinet)
             .subquery()
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,16 +10,21 @@ from typing import Any
 from bascule.errors import BasculeError
 from bascule.ledger.entries import SAID_OF_ORDERS, Entry, EntryKind
 from bascule.ledger.ledger import Ledger
-from bascule.model import State
+from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.workorders import (
     Answer,
     Approval,
+    OrderState,
     Result,
+    Retraction,
     Withdrawal,
     WorkOrder,
+    in_words,
     is_requester,
+    retracted_in_words,
     why_no_answer,
     why_no_approval,
+    why_no_retraction,
 )
 
 KINDS = (EntryKind.ORDERED, *SAID_OF_ORDERS)
@@ -66,13 +71,35 @@ class Desk:
             known = orders_of(found[order.cabinet])
             if any(other.key == order.key for other in known.values()):
                 return []
-            name = f"{order.cabinet}-{step}"
-            again = sum(number == name or _is_numbered(number, name) for number in known)
-            numbered = replace(order, id=name if not again else f"{name}-{again + 1}")
+            numbered = _numbered(order, step, known)
             return [_opened(numbered, step=step, run=run, who=who, fence=fence)]
 
         await self._ledger.decide([order.cabinet], KINDS, decided)
         return next(known for known in await self.of(order.cabinet) if known.key == order.key)
+
+    async def submit(self, decisions: Sequence[WorkOrder], answer: Answer) -> tuple[WorkOrder, ...]:
+        """Opens what one person decided, for somebody else to approve. Raises NotAccepted where one of these is open already."""
+        now = self._clock()
+
+        def decided(found: Mapping[str, Sequence[Entry]]) -> list[Entry]:
+            entries: list[Entry] = []
+            for one in decisions:
+                known = orders_of(found[one.cabinet])
+                open_ones = [other for other in known.values() if other.is_decision and other.state.needs_somebody]
+                if (asked := next((other for other in open_ones if not other.is_on_hold(now)), None)) is not None:
+                    raise NotAccepted(
+                        in_words(asked, now), remedy=f"bascule approve {asked.id}, or bascule withdraw {asked.id}"
+                    )
+                late = "not approved in time; ordered anew"
+                entries += [_of_order(other, EntryKind.WITHDRAWN, answer.by, now, late) for other in open_ones]
+                order = _numbered(one, one.verbs[0], known)
+                entries.append(_opened(order, step=one.verbs[0], run="", who=answer.by, fence=0))
+                entries.append(_answered(order, answer, self._seat))
+            return entries
+
+        await self._ledger.decide([one.cabinet for one in decisions], KINDS, decided)
+        keys = {one.key for one in decisions}
+        return tuple(order for order in self.open_ones() if order.key in keys)
 
     async def answer(self, answers: Mapping[str, Answer]) -> tuple[WorkOrder, ...]:
         """Answers by the order's number. Raises NotAccepted with every reason."""
@@ -80,11 +107,7 @@ class Desk:
 
         def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
             answer = answers[order.id]
-            entry = _of_order(order, EntryKind.ANSWERED, answer.by, answer.at, answer.because)
-            told = {"result": answer.result.value, "evidence": dict(answer.evidence), "seat": self._seat}
-            closes = answer.result is not Result.DONE or not order.four_eyes
-            state = State.DONE if closes else State.WAITING
-            return why_no_answer(order, answer, now), replace(entry, evidence=told, state=state)
+            return why_no_answer(order, answer, now), _answered(order, answer, self._seat)
 
         return await self._write(list(answers), said)
 
@@ -99,8 +122,13 @@ class Desk:
             entry = _of_order(order, kind, approval.by, approval.at, approval.because)
             return why_no_approval(order, approval.by, now), replace(entry, evidence={"seat": self._seat})
 
+        def follows(order: WorkOrder) -> Entry | None:
+            if not order.is_decision:
+                return None
+            return _refused(order, approval) if declines else _ordered_again(order, approval)
+
         try:
-            return await self._write(numbers, said)
+            return await self._write(numbers, said, follows)
         except NotAccepted:
             await self._keep_attempts(numbers, approval)
             raise
@@ -113,9 +141,22 @@ class Desk:
 
         return await self._write(numbers, said)
 
+    async def retract(self, numbers: Sequence[str], retraction: Retraction) -> tuple[WorkOrder, ...]:
+        """Takes answers back. What they cover is unknown until it is observed again. Raises NotAccepted with every reason."""
+
+        def said(order: WorkOrder) -> tuple[str | None, Entry | None]:
+            why_not = why_no_retraction(order, retraction)
+            return why_not, _retracted(order, retraction, self._seat) if why_not is None else None
+
+        return await self._write(numbers, said)
+
     async def _write(
-        self, numbers: Sequence[str], said: Callable[[WorkOrder], tuple[str | None, Entry | None]]
+        self,
+        numbers: Sequence[str],
+        said: Callable[[WorkOrder], tuple[str | None, Entry | None]],
+        follows: Callable[[WorkOrder], Entry | None] = lambda order: None,
     ) -> tuple[WorkOrder, ...]:
+        """`said`: why an order does not allow it, or else the entry; `follows`: what is written behind that entry."""
         cabinets = sorted({cabinet_of(number) for number in numbers})
 
         def decided(found: Mapping[str, Sequence[Entry]]) -> list[Entry]:
@@ -127,8 +168,8 @@ class Desk:
                     why_not, entry = said(known[number])
                     if why_not is not None:
                         wrong.append(why_not)
-                    elif entry is not None:
-                        entries.append(entry)
+                    else:
+                        entries += [one for one in (entry, follows(known[number])) if one is not None]
             if wrong:
                 raise NotAccepted("\n".join(wrong), remedy="nothing was stored; see: bascule inbox")
             return entries
@@ -174,13 +215,21 @@ def _said(entry: Entry, order: WorkOrder) -> dict[str, Any]:
     match entry.kind:
         case EntryKind.ANSWERED:
             result, evidence = Result(entry.evidence["result"]), entry.evidence["evidence"]
-            return {"answer": Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)}
+            answer = Answer(by=entry.who, at=entry.at, result=result, because=entry.reason, evidence=evidence)
+            return {"answer": answer, "retraction": None}
         case EntryKind.APPROVED:
             return {"approval": Approval(by=entry.who, at=entry.at, because=entry.reason)}
         case EntryKind.DECLINED:
             return {"answer": None, "refusal": Approval(by=entry.who, at=entry.at, because=entry.reason)}
         case EntryKind.WITHDRAWN if order.state.needs_somebody:
             return {"withdrawal": Withdrawal(by=entry.who, at=entry.at, because=entry.reason)}
+        case EntryKind.RETRACTED:
+            told = entry.evidence
+            taken_back = Retraction(
+                by=entry.who, at=entry.at, because=told["because"], ask_again=told.get("ask_again", False)
+            )
+            # What nobody had approved yet is asked anew; what was approved is closed for good.
+            return {"retraction": taken_back} | ({"answer": None} if order.state is OrderState.TO_APPROVE else {})
         case _:
             return {}
 
@@ -232,6 +281,55 @@ def _of_order(order: WorkOrder, kind: EntryKind, who: str, at: datetime, because
     return Entry(
         cabinet=order.cabinet, kind=kind, at=at, who=who, wave=order.wave, run="", operation=order.id, reason=because
     )
+
+
+def _answered(order: WorkOrder, answer: Answer, seat: str) -> Entry:
+    entry = _of_order(order, EntryKind.ANSWERED, answer.by, answer.at, answer.because)
+    told = {"result": answer.result.value, "evidence": dict(answer.evidence), "seat": seat}
+    closes = answer.result is not Result.DONE or not order.four_eyes
+    return replace(entry, evidence=told, state=State.DONE if closes else State.WAITING)
+
+
+def _ordered_again(order: WorkOrder, approval: Approval) -> Entry:
+    """The word of who ordered it, which counts from its approval on."""
+    note = _of_order(
+        order, EntryKind.NOTE, order.values["ordered_by"], approval.at, order.values.get("ordered_because", "")
+    )
+    return replace(note, step="synchronise", evidence={"again": True, "approved_by": approval.by})
+
+
+def _refused(order: WorkOrder, approval: Approval) -> Entry:
+    """A decision that is not approved is none: nobody is asked any more."""
+    return _of_order(order, EntryKind.WITHDRAWN, approval.by, approval.at, approval.because)
+
+
+def _retracted(order: WorkOrder, retraction: Retraction, seat: str) -> Entry:
+    """Also how the cabinet stands until a run takes it up; but for an answer that nobody had approved: that is asked anew."""
+    told = replace(order, retraction=retraction)
+    entry = _of_order(order, EntryKind.RETRACTED, retraction.by, retraction.at, retracted_in_words(told))
+    stands = order.state is not OrderState.TO_APPROVE
+    return replace(
+        entry,
+        state=State.UNKNOWN,
+        lifecycle=Lifecycle.ENDED if stands else None,
+        outcome=Outcome.UNKNOWN if stands else None,
+        error_class=ErrorClass.UNKNOWN,
+        # The last of its writes: a guarded section ends with the reopen, and users may be locked out after all.
+        verb=order.verbs[-1],
+        evidence={
+            "because": retraction.because,
+            "verbs": list(order.verbs),
+            "remedy": f"look at both systems, then: bascule rerun --cabinet {order.cabinet}",
+            "seat": seat,
+            **({"ask_again": True} if retraction.ask_again else {}),
+        },
+    )
+
+
+def _numbered(order: WorkOrder, step: str, known: Collection[str]) -> WorkOrder:
+    name = f"{order.cabinet}-{step}"
+    again = sum(number == name or _is_numbered(number, name) for number in known)
+    return replace(order, id=name if not again else f"{name}-{again + 1}")
 
 
 def _is_numbered(number: str, name: str) -> bool:

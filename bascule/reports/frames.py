@@ -13,13 +13,16 @@ import pandas as pd
 from bascule.checks.findings import Level
 from bascule.ledger import Entry, EntryKind
 from bascule.model import Lifecycle, Outcome, State
-from bascule.procedure import PROCEDURE
+from bascule.procedure import PROCEDURE, steps_written_by
 from bascule.reports.status import CabinetStatus, WaveStatus
 
-TOLD_KINDS = (EntryKind.INTENT, EntryKind.PROOF, EntryKind.VERDICT, EntryKind.FINDING, EntryKind.NOTE)
+TOLD_KINDS = (
+    *(EntryKind.INTENT, EntryKind.PROOF, EntryKind.VERDICT, EntryKind.FINDING, EntryKind.NOTE),
+    EntryKind.RETRACTED,
+)
 """The kinds of entry that these tables are made of."""
 ATTEMPT_ENDS = (EntryKind.PROOF.value, EntryKind.VERDICT.value)
-MOVES_A_STEP = (EntryKind.INTENT.value, EntryKind.NOTE.value, *ATTEMPT_ENDS)
+MOVES_A_STEP = (EntryKind.INTENT.value, EntryKind.NOTE.value, EntryKind.RETRACTED.value, *ATTEMPT_ENDS)
 
 CABINET_COLUMNS = list(CabinetStatus.__dataclass_fields__)
 STEP_COLUMNS = "code step state reason attempts started_at ended_at error_class error_signature".split()
@@ -31,8 +34,13 @@ CUT_OFF = "an act was announced, and the run was cut off before its end was reco
 
 def cabinets_frame(status: WaveStatus) -> pd.DataFrame:
     """One row a cabinet; the columns are those of `bascule status --json`."""
-    frame = pd.DataFrame([cabinet.as_json() for cabinet in status.cabinets], columns=CABINET_COLUMNS)
+    rows = (cabinet.as_json() | {"last_not_done": _in_words(cabinet)} for cabinet in status.cabinets)
+    frame = pd.DataFrame(rows, columns=CABINET_COLUMNS)
     return frame.astype({"attempts": "int64"})
+
+
+def _in_words(cabinet: CabinetStatus) -> str | None:
+    return str(cabinet.last_not_done) if cabinet.last_not_done is not None else None
 
 
 def failed_frame(cabinets: pd.DataFrame) -> pd.DataFrame:
@@ -44,9 +52,10 @@ def told_rows(entries: Iterable[Entry]) -> list[tuple[object, ...]]:
     """What the ledger tells of steps. `entries`: each cabinet's oldest first; the wave may be another."""
     # Of what people noted, only an order to do a step again changes where it stands.
     return [
-        _told(entry)
+        _told(entry, step)
         for entry in entries
-        if entry.step and entry.kind in TOLD_KINDS and (entry.kind is not EntryKind.NOTE or entry.evidence.get("again"))
+        if entry.kind in TOLD_KINDS and (entry.kind is not EntryKind.NOTE or entry.evidence.get("again"))
+        for step in _steps(entry)
     ]
 
 
@@ -142,11 +151,18 @@ def lock_outs_frame(told: pd.DataFrame) -> pd.DataFrame:
     return frame[told_of].sort_values(["minutes", "code"], ascending=[False, True])
 
 
-def _told(entry: Entry) -> tuple[object, ...]:
+def _steps(entry: Entry) -> tuple[str, ...]:
+    """Those that it speaks of: an answer that was taken back covers several."""
+    if entry.kind is EntryKind.RETRACTED:
+        return steps_written_by(entry.evidence["verbs"])
+    return (entry.step,) if entry.step else ()
+
+
+def _told(entry: Entry, step: str) -> tuple[object, ...]:
     evidence = entry.evidence
     return (
         entry.cabinet,
-        entry.step,
+        step,
         entry.kind.value,
         entry.at,
         entry.run,

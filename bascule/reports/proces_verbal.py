@@ -33,6 +33,8 @@ COUNTED = ("group", "dossier", "collaborateur", "right")
 """Kinds of thing of which a cabinet has many."""
 IN_EVERY_FONT = frozenset("\n\u202f‘’“”–…→⟨⟩").union(map(chr, [*range(0x20, 0x7F), *range(0xA0, 0x180)]))
 """Characters that nobody has to ask the typesetter for."""
+DID = ("refused", "answered", "approved", "retracted")
+"""With what a decision may begin that is told in a sentence of its own."""
 A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -173,6 +175,8 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
             ]
             for one in record.steps
         ],
+        "basis_title": word("pv.basis"),
+        "basis": list(_basis(record, language, when)),
         "compared_title": word("pv.compared"),
         "compared_says": _compared_says(record, language, when, lost=lost),
         "compared_head": [
@@ -266,6 +270,18 @@ def _people(run_by: str | None, done_by: str | None, approved_by: str | None, la
     return language.word("pv.by_run", who=run_by) if run_by else "–"
 
 
+def _basis(record: Record, language: Language, when: Any) -> Iterator[list[str]]:
+    """Who says what, and which proofs rest on it."""
+    steps: dict[str, list[str]] = {}
+    for step in record.steps:
+        for one in step.rests_on:
+            told = {name: one[name] for name in one if name not in ("basis", "at", "system")}
+            system = language.word(f"pv.system.{one['system']}")
+            says = language.word(f"pv.rests_on.{one['basis']}", system=system, at=when(one.get("at")), **told)
+            steps.setdefault(says, []).append(language.word(f"step.{step.step}"))
+    yield from ([says, ", ".join(names)] for says, names in steps.items())
+
+
 def _compared_says(record: Record, language: Language, when: Any, *, lost: bool) -> str:
     if record.reconciled is None:
         return language.word("pv.never_compared")
@@ -335,9 +351,11 @@ def _rule(one: Mapping[str, str], language: Language) -> str:
 
 
 def _decided(what: str, language: Language) -> str:
-    act = what.removeprefix("refused").strip()
+    did, _, act = what.partition(" ")
+    if did not in DID:
+        did, act = "", what
     said = language.words.get(f"about.{act}", act)
-    return language.word("pv.refused", what=said) if what.startswith("refused") else said
+    return language.word(f"pv.{did}", what=said) if did else said
 
 
 def _run_word(told: str | None, language: Language) -> str:

@@ -16,11 +16,12 @@ from bascule.checks.findings import Level
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
 from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, Outcome, State
-from bascule.procedure import PROCEDURE, Kept, Step
-from bascule.reports.status import instant_in_utc
+from bascule.procedure import PROCEDURE, Kept, Step, steps_written_by
+from bascule.reports.basis import basis_of
+from bascule.reports.status import RUN_KINDS, instant_in_utc, stands_by
 from bascule.workorders import OrderState, WorkOrder
 
-FORM = 1
+FORM = 2
 """Rises when a record of the same entries would be another one: seals of an older form are told, and not made again."""
 NAMED = 200
 """Things of one list that are named; the ledger has them all."""
@@ -42,6 +43,8 @@ class StepRecord:
     approved_by: str | None
     proof: str | None
     """The hash of the entry that proves it."""
+    rests_on: tuple[Mapping[str, str], ...]
+    """Who says what the proof observed: basis, system, and `at` of exported lists, `by` of answers."""
     attempts: int
 
 
@@ -79,7 +82,7 @@ class Record:
     reservations: tuple[Mapping[str, str], ...]
     """rule, level, about, says, remedy: what the last look of each step found and somebody has to see to."""
     decisions: tuple[Mapping[str, str], ...]
-    """at, who, what, because: what people decided beside answers and approvals."""
+    """at, who, what, because: what people decided beside answers and approvals; also answers that were taken back."""
     seq: int
     """How many entries the chain had."""
     head: str
@@ -104,7 +107,7 @@ def record_of(history: Sequence[Entry], wave: str, row: Cabinet | None) -> Recor
     ended = [entry for entry in of_wave if entry.kind in (EntryKind.BEGAN, EntryKind.ENDED)]
     if not planned or not ended or ended[-1].lifecycle is not Lifecycle.ENDED:
         return None
-    last = ended[-1]
+    last = stands_by([entry for entry in of_wave if entry.kind in RUN_KINDS])
     orders = tuple(orders_of(history).values())
     return Record(
         form=FORM,
@@ -119,7 +122,7 @@ def record_of(history: Sequence[Entry], wave: str, row: Cabinet | None) -> Recor
         remedy=str(last.evidence.get("remedy") or ""),
         planned_at=instant_in_utc(planned[0].at),
         began_at=next((instant_in_utc(entry.at) for entry in ended if entry.kind is EntryKind.BEGAN), None),
-        ended_at=instant_in_utc(last.at),
+        ended_at=instant_in_utc(ended[-1].at),
         runs=tuple(_runs(ended)),
         steps=tuple(_step(step, history, orders) for step in PROCEDURE),
         troubles=tuple(_troubles(history))[-NAMED:],
@@ -129,7 +132,7 @@ def record_of(history: Sequence[Entry], wave: str, row: Cabinet | None) -> Recor
         reconciled=_reconciled(history),
         drift=tuple(_drift(history)),
         reservations=tuple(_reservations(history)),
-        decisions=tuple(_decisions(history)),
+        decisions=tuple(_decisions(history, orders)),
         seq=history[-1].seq,
         head=history[-1].hash,
     )
@@ -162,9 +165,8 @@ def _run(began: Entry, ended: Entry | None) -> dict[str, str | None]:
 
 
 def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> StepRecord:
-    told = [entry for entry in history if entry.step == step.name]
-    ends = [entry for entry in told if entry.kind in ENDS]
-    last = ends[-1] if ends else None
+    ends = [entry for entry in history if entry.step == step.name and entry.kind in ENDS]
+    last = _last_said(step, history)
     verbs = {act.verb for act in step.acts}
     # Whose word the proof stands on: nobody is named for what they said they could not do.
     said = [order for order in orders if verbs & set(order.verbs) and order.state is OrderState.DONE]
@@ -174,12 +176,23 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
         state=last.state or State.UNKNOWN if last is not None else State.PENDING,
         at=instant_in_utc(last.at) if last is not None else None,
         reason=last.reason if last is not None else "",
-        run_by=last.who if last is not None else None,
+        run_by=last.who if last is not None and last.kind in ENDS else None,
         done_by=order.answer.by if order is not None and order.answer is not None else None,
         approved_by=order.approval.by if order is not None and order.approval is not None else None,
         proof=last.hash if last is not None and last.kind is EntryKind.PROOF else None,
+        rests_on=basis_of(last, orders) if last is not None and last.kind is EntryKind.PROOF else (),
         attempts=len(ends),
     )
+
+
+def _last_said(step: Step, history: Sequence[Entry]) -> Entry | None:
+    """The last proof or verdict; or that an answer which covers the step was taken back since."""
+    for entry in reversed(history):
+        if entry.kind is EntryKind.RETRACTED and step.name in steps_written_by(entry.evidence["verbs"]):
+            return entry
+        if entry.step == step.name and entry.kind in ENDS:
+            return entry
+    return None
 
 
 def _troubles(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
@@ -250,9 +263,23 @@ def _reservations(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
             }
 
 
-def _decisions(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
+def _decisions(history: Sequence[Entry], orders: Sequence[WorkOrder]) -> Iterator[dict[str, str]]:
+    by_id = {order.id: order for order in orders}
+    named: set[str] = set()
     for entry in history:
-        if entry.kind in DECISIONS:
+        if entry.kind is EntryKind.RETRACTED:
+            order = by_id[entry.operation or ""]
+            if order.id not in named and order.state is OrderState.RETRACTED:
+                named.add(order.id)
+                yield from _said_before(order)
+            because = str(entry.evidence["because"])
+            yield {
+                "at": instant_in_utc(entry.at),
+                "who": entry.who,
+                "what": f"retracted {order.id}",
+                "because": because,
+            }
+        elif entry.kind in DECISIONS:
             told = entry.evidence
             what = "unlock" if told.get("unlock") else "again" if told.get("again") else entry.operation or ""
             refused = entry.kind is EntryKind.REFUSED
@@ -262,3 +289,11 @@ def _decisions(history: Sequence[Entry]) -> Iterator[dict[str, str]]:
                 "what": f"refused {what}".strip() if refused else what,
                 "because": entry.reason,
             }
+
+
+def _said_before(order: WorkOrder) -> Iterator[dict[str, str]]:
+    """The answer that was taken back, and its approval if it had one."""
+    for did, word in (("answered", order.answer), ("approved", order.approval)):
+        if word is not None:
+            at = instant_in_utc(word.at)
+            yield {"at": at, "who": word.by, "what": f"{did} {order.id}", "because": word.because}

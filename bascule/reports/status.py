@@ -5,21 +5,22 @@ from __future__ import annotations
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from statistics import quantiles
 from typing import Any
 
 from bascule.errors import STILL_RUNNING, BasculeError
-from bascule.ledger import Desk, Entry, EntryKind, Ledger, going_on
+from bascule.ledger import ORDER_KINDS, Desk, Entry, EntryKind, Ledger, going_on, orders_of
 from bascule.model import ARRIVED, Lifecycle, Outcome, grade
-from bascule.procedure import LOCK_OUT, REOPEN
+from bascule.procedure import LOCK_OUT, REOPEN, steps_written_by
 from bascule.reports.halted import why_it_halts
 from bascule.waves.choosing import DONE, did_you_mean
 from bascule.waves.sizes import Sizes, dossiers_told
-from bascule.workorders import OrderState, WorkOrder, in_words
+from bascule.workorders import LastNotDone, OrderState, WorkOrder, in_words, last_not_done
 
-RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED)
+RUN_KINDS = (EntryKind.PLANNED, EntryKind.BEGAN, EntryKind.ENDED, EntryKind.RETRACTED)
+"""What tells how a cabinet stands: an answer that was taken back makes it unknown until a run takes it up."""
 CHAIN_KINDS = (EntryKind.RUN_BEGAN, EntryKind.RUN_ENDED, EntryKind.NOTE)
 """What the chain of a whole wave tells of why it stands."""
 DOOR_KINDS = (EntryKind.PROOF, EntryKind.NOTE)
@@ -39,6 +40,8 @@ NEXT_ACTION: dict[Lifecycle | Outcome, str] = {
     Outcome.OK_WITH_RESERVATIONS: "see to the reservations of the report",
 }
 """What to do in a wave where no remedy was recorded; an outcome's word goes before a lifecycle's."""
+SETTLED = (Outcome.OK, Outcome.EXCLUDED)
+"""Where nobody has anything to see to."""
 GRAVITY = tuple(Outcome)
 """From worst to best: what needs somebody comes first."""
 ENOUGH = 20
@@ -75,13 +78,18 @@ class CabinetStatus:
     """For a cabinet at work: how it compares, where it takes longer than 95 in 100 of its size."""
     locked_out_since: datetime | None
     """Since when its users are, or may be, kept out."""
+    last_not_done: LastNotDone | None = None
+    """The last answer *not-done* or *cannot* to what it is still asked for."""
 
     def as_json(self) -> dict[str, Any]:
         plain: dict[str, Any] = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {
-            name: plain[name] and instant_in_utc(plain[name])
-            for name in ("started_at", "ended_at", "since", "locked_out_since")
-        }
+        instants = ("started_at", "ended_at", "since", "locked_out_since")
+        told = self.last_not_done
+        return (
+            plain
+            | {name: plain[name] and instant_in_utc(plain[name]) for name in instants}
+            | {"last_not_done": asdict(told) | {"at": instant_in_utc(told.at)} if told is not None else None}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +112,10 @@ class Seen:
     """By code: its entries of DOOR_KINDS at the steps of DOOR, in the order written."""
     held: Mapping[str, datetime] = field(default_factory=dict)
     """By code: since when the ledger holds a lock-out that nobody has let go."""
+    decisions: Mapping[str, WorkOrder] = field(default_factory=dict)
+    """By code: a second synchronisation that one person ordered, and that another has to approve."""
+    not_done: Mapping[str, LastNotDone] = field(default_factory=dict)
+    """By code, where the last answer to what is asked for was *not-done* or *cannot*."""
     chain: Sequence[Entry] = ()
     """The wave's own entries, of CHAIN_KINDS at least."""
     at_work_on_wave: Collection[str] = ()
@@ -163,7 +175,9 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
     at_work = ledger.at_work(now) & runs.keys()
     last = {code: stands_by(of_one) for code, of_one in runs.items()}
     waiting = {code for code, entry in last.items() if entry.lifecycle is Lifecycle.WAITING}
-    orders = {order.cabinet: order for order in Desk(ledger, lambda: now).open_ones()} if waiting else {}
+    some_need_somebody = any(entry.outcome not in SETTLED for entry in last.values() if entry.kind is EntryKind.ENDED)
+    open_ones = Desk(ledger, lambda: now).open_ones() if some_need_somebody else ()
+    orders = {order.cabinet: order for order in open_ones if not order.is_decision}
     taken_up = sorted(at_work | {code for code, entry in last.items() if entry.kind is EntryKind.BEGAN})
     under_way = ledger.histories(taken_up, [EntryKind.PROOF, EntryKind.INTENT])
     unsettled = any(entry.kind is not EntryKind.PLANNED and is_unsettled(entry) for entry in last.values())
@@ -180,6 +194,8 @@ def status_of(ledger: Ledger, wave: str, sizes: Sizes | None = None) -> WaveStat
         begun={code: step for code, told in under_way.items() if (step := last_begun(told))},
         door=_by_code(ledger.of_wave(wave, DOOR_KINDS, steps=DOOR)) if unsettled else {},
         held={out.cabinet: out.since for out in ledger.lock_outs(now)},
+        decisions={order.cabinet: order for order in open_ones if order.is_decision},
+        not_done=_not_done(ledger.of_wave(wave, ORDER_KINDS)) if unsettled else {},
         chain=chain,
         at_work_on_wave=going_on(chain, ledger.live_runs(now)) if has_more_to_begin else (),
     )
@@ -201,8 +217,16 @@ def last_begun(history: Sequence[Entry]) -> str | None:
 
 
 def stands_by(of_one: Sequence[Entry]) -> Entry:
-    """How a run last took it up or let go of it, also where it was planned anew since; how it was planned where none ever did."""
-    return next((entry for entry in reversed(of_one) if entry.kind is not EntryKind.PLANNED), of_one[-1])
+    """How a run last took it up or let go of it, also where it was planned anew since; how it was planned where none ever did.
+
+    Or that an answer was taken back since a run last took it up: what that run then said of it is no more known.
+    """
+    taken_up = next((place for place, entry in enumerate(reversed(of_one), 1) if entry.kind is EntryKind.BEGAN), 0)
+    last = {entry.kind: entry for entry in of_one[-taken_up:] if entry.kind is not EntryKind.RETRACTED or entry.outcome}
+    if EntryKind.ENDED not in last and EntryKind.BEGAN in last:
+        return last[EntryKind.BEGAN]
+    by_word = (EntryKind.RETRACTED, EntryKind.ENDED, EntryKind.PLANNED)
+    return next((last[kind] for kind in by_word if kind in last), of_one[-1])
 
 
 def is_excluded(of_one: Sequence[Entry]) -> bool:
@@ -297,6 +321,8 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
     step = last.step
     if last.kind is EntryKind.BEGAN:
         step = seen.begun.get(code)
+    elif last.kind is EntryKind.RETRACTED:
+        step = next(iter(steps_written_by(last.evidence["verbs"])), None)
     if last.kind is EntryKind.BEGAN and code not in seen.at_work:
         lifecycle, reason = Lifecycle.PAUSED, "its run ended without a word: killed, or the machine went down"
     if is_excluded(seen.runs[code]):
@@ -322,10 +348,12 @@ def _cabinet(code: str, seen: Seen, sizes: Sizes, usual: Mapping[str, float]) ->
         since=last.at,
         slow=None,
         locked_out_since=None if outcome in DONE else _locked_out_since(code, seen),
+        last_not_done=None if outcome in DONE else seen.not_done.get(code),
     )
     if lifecycle is Lifecycle.RUNNING:
         size = sizes.of(seen.dossiers.get(code))
         return replace(cabinet, slow=_slow((seen.now - last.at).total_seconds(), size, usual))
+    cabinet = _to_decide(cabinet, seen)
     cabinet = _waiting_for(cabinet, seen, has_news=seen.last_words.get(code, 0) > last.seq)
     return _at_the_door(cabinet, last, seen.door.get(code, ()))
 
@@ -337,10 +365,15 @@ def is_unsettled(last: Entry) -> bool:
 
 def _locked_out_since(code: str, seen: Seen) -> datetime | None:
     """As the ledger holds it; where a person locked out, since that was proven."""
-    since = None
-    for entry in seen.door.get(code, ()):
-        if entry.kind is EntryKind.PROOF:
+    since = last = None
+    taken_back = [entry for entry in seen.runs[code] if entry.kind is EntryKind.RETRACTED and entry.verb == REOPEN]
+    for entry in sorted((*seen.door.get(code, ()), *taken_back), key=lambda entry: entry.seq):
+        if entry.kind is EntryKind.RETRACTED:
+            # Who said that users were back does not say so any more.
+            since = since or last or entry.at
+        elif entry.kind is EntryKind.PROOF:
             since = (since or entry.at) if entry.step == LOCK_OUT else None
+            last = since or last
     return seen.held.get(code, since)
 
 
@@ -379,11 +412,25 @@ def _waiting_for(cabinet: CabinetStatus, seen: Seen, *, has_news: bool) -> Cabin
     return cabinet
 
 
+def _to_decide(cabinet: CabinetStatus, seen: Seen) -> CabinetStatus:
+    order = seen.decisions.get(cabinet.code)
+    if order is None or cabinet.lifecycle is not Lifecycle.ENDED:
+        return cabinet
+    reason = "; ".join(filter(None, (cabinet.reason, in_words(order, seen.now))))
+    return replace(cabinet, reason=reason, next_action=f"bascule approve {order.id}, or bascule withdraw {order.id}")
+
+
 def _by_code(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     found: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         found[entry.cabinet].append(entry)
     return found
+
+
+def _not_done(entries: Sequence[Entry]) -> dict[str, LastNotDone]:
+    """`entries`: of ORDER_KINDS."""
+    told = {code: last_not_done(list(orders_of(of_one).values())) for code, of_one in _by_code(entries).items()}
+    return {code: one for code, one in told.items() if one is not None}
 
 
 def _usual(runs: Mapping[str, Sequence[Entry]], sizes: Sizes) -> dict[str, float]:

@@ -84,6 +84,9 @@ class _Counting:
             case EntryKind.APPROVED | EntryKind.ANSWERED | EntryKind.WITHDRAWN if self.doing == PERSON:
                 if entry.kind is not EntryKind.ANSWERED or entry.state is not State.WAITING:
                     self._turn_to(TURN, entry.at)
+            case EntryKind.RETRACTED if entry.outcome is not None and self.doing != WORKING:
+                self._turn_to(PERSON, entry.at)
+                self.is_over = False
             case _:
                 pass
         if self.doing == WORKING:

@@ -157,7 +157,7 @@ def _synchronisation(orders: Sequence[WorkOrder]) -> Synchronisation | None:
         if order.state.needs_somebody:
             return None
         answer = order.answer
-        if answer is None or order.state is OrderState.WITHDRAWN:
+        if answer is None or order.state in (OrderState.WITHDRAWN, OrderState.RETRACTED):
             continue
         if answer.result is Result.DONE:
             ended = _parsed(answer.evidence["synchronised_at"])
@@ -179,6 +179,11 @@ def _keeps_users_out(orders: Sequence[WorkOrder]) -> WorkOrder | None:
     """The order under which users are, or may be, kept out: by the last word of whoever had them out, or for want of any."""
     for order in reversed(orders):
         if not {"lock-out", "reopen"} & set(order.verbs) or order.state.needs_somebody:
+            continue
+        if order.state is OrderState.RETRACTED:
+            # Nobody knows whether users are back: an order that kept nobody out leaves that to what was said before it.
+            if order.locks_users_out:
+                return order
             continue
         if order.answer is None:
             # Withdrawn: whoever had it in hand may have begun.

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bascule.connectors import Observation, Operation, OperationStatus, Order
-from bascule.connectors.contract import CANNOT
+from bascule.connectors import Basis, Observation, Operation, OperationStatus, Order
+from bascule.connectors.contract import CANNOT, TAKEN_BACK
 from bascule.connectors.operator.facts import ge_facts, my_sage_facts, s4a_facts
 from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, REOPEN_LASTS, SECTION_LASTS, sitting_of
 from bascule.errors import RemoteRefuses
 from bascule.facts import View
 from bascule.model import Cabinet, ErrorClass, System
-from bascule.workorders import OrderState, Withdrawal, WorkOrder, in_words
+from bascule.workorders import OrderState, Withdrawal, WorkOrder, in_words, retracted_in_words
 
 KEEPS_USERS_OUT = frozenset({"lock-out", "synchronise", "reopen"})
 
@@ -29,6 +29,7 @@ CLOSED = {
     OrderState.NOT_DONE: (OperationStatus.NOT_BEGUN, "not-done"),
     OrderState.CANNOT: (OperationStatus.NOT_BEGUN, CANNOT),
     OrderState.WITHDRAWN: (OperationStatus.NOT_BEGUN, "not-done"),
+    OrderState.RETRACTED: (OperationStatus.INTERRUPTED, TAKEN_BACK),
 }
 
 
@@ -81,6 +82,9 @@ class OperatorRemote:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return True
+
+    def basis(self, view: View) -> Basis:
+        return Basis.PEOPLE
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in FACTS:
@@ -177,7 +181,9 @@ class OperatorRemote:
         if order.again is not None:
             told |= {"ordered_by": order.again.by, "ordered_because": order.again.because}
         else:
-            told |= {"first_look": "yes" if before else "", "last_reason": _last_reason(before)}
+            nth_time = str(len(before) + 1) if before else ""
+            told |= {"first_look": "yes" if before else "", "nth_time": nth_time, "last_reason": _last_reason(before)}
+        told |= {f"{column}_names": "\n".join(names) for column, names in order.names.items()}
         return self._row(cabinet) | {name: value for name, value in told.items() if value}
 
     def _row(self, cabinet: Cabinet) -> dict[str, str]:
@@ -223,6 +229,8 @@ def _last_reason(before: Sequence[WorkOrder]) -> str:
     if not answers:
         return ""
     order, answer = answers[-1]
+    if order.state is OrderState.RETRACTED:
+        return retracted_in_words(order)
     if order.state is OrderState.DONE:
         return f"{answer.by}: {answer.result} ({order.id})"
     return f"{answer.by}: {answer.because}"

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from bascule.connectors.operator.forms import Form, FormField, fields_of, zone_of
-from bascule.workorders import Result, WorkOrder
+from bascule.workorders import Result, WorkOrder, nth
 
 LANGUAGES = ("fr", "en")
 TEXTS: Mapping[str, Any] = tomllib.loads(
@@ -21,7 +21,12 @@ TEXTS: Mapping[str, Any] = tomllib.loads(
 )
 
 
-BEFOREHAND = {"ordered_again": "ordered_by", "first_look": "first_look", "last_reason": "last_reason"}
+BEFOREHAND = {
+    "ordered_again": "ordered_by",
+    "first_look": "first_look",
+    "asked_before": "nth_time",
+    "last_reason": "last_reason",
+}
 """What is said before all else, by the value that the order then holds."""
 
 
@@ -94,6 +99,9 @@ class _Row(dict[str, str]):
 def _row(order: WorkOrder) -> _Row:
     row = _Row({name: printable(value) for name, value in order.values.items() if value})
     row |= {"order": order.id, "minutes": str(order.minutes), "code": order.cabinet, "timezone": zone_of(order).key}
+    if "nth_time" in row:
+        number = int(row["nth_time"])
+        row["nth_time"] = f"{number}e" if language_of(order) == "fr" else nth(number)
     for system in ("ge", "s4a"):
         if order.values.get(f"{system}_reads") == "extracts":
             row[f"{system}_exported"] = "yes"

@@ -98,12 +98,47 @@ def test_every_schema_is_valid_and_forbids_what_it_does_not_list(name: str) -> N
 
 
 @every_system
-def test_every_example_of_an_error_follows_the_contract(name: str) -> None:
+def test_every_body_has_an_example_that_follows_its_schema(name: str) -> None:
     document = DOCUMENTS[name]
-    body = {"$ref": "#/components/schemas/ErrorBody", "components": document["components"]}
-    for node in walk(document):
-        for example in node.get("examples", {}).values():
-            Draft202012Validator(body).validate(example["value"])
+    bodies = [node["application/json"] for node in walk(document) if "application/json" in node]
+    assert bodies
+    for body in bodies:
+        schema = {**body["schema"], "components": document["components"]}
+        assert body["examples"]
+        for example in body["examples"].values():
+            Draft202012Validator(schema).validate(example["value"])
+
+
+@every_system
+def test_every_error_that_a_call_lists_has_its_example(name: str) -> None:
+    document = DOCUMENTS[name]
+    for _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            told = resolved(document, response)
+            if status >= "400":
+                codes = set(re.findall(r"^- `([\w-]+)`", told["description"], re.MULTILINE))
+                assert codes == set(told["content"]["application/json"]["examples"])
+
+
+@every_system
+def test_every_field_is_described(name: str) -> None:
+    schemas = DOCUMENTS[name]["components"]["schemas"]
+    bare = [
+        f"{schema}.{field}"
+        for schema, said in schemas.items()
+        for field, of in said.get("properties", {}).items()
+        if not of.get("description")
+    ]
+    assert bare == []
+
+
+@every_system
+def test_every_field_that_may_be_null_says_what_null_means(name: str) -> None:
+    schemas = DOCUMENTS[name]["components"]["schemas"]
+    for schema, said in schemas.items():
+        for field, of in said.get("properties", {}).items():
+            if {"type": "null"} in of.get("anyOf", []):
+                assert re.search(r"\bnull\b", of["description"].lower()), f"{schema}.{field}"
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)

@@ -437,3 +437,35 @@ def test_a_sheet_for_excel_is_written_too_and_one_that_cannot_be_is_refused(
         assert told.code == 2
         assert name in told.err
     assert (tmp_path / "todo.xlsx").read_bytes() == written, "it may hold answers"
+
+
+# An answer that was wrong
+
+
+def test_an_approved_answer_is_taken_back_by_an_operator_and_shown_with_what_was_said(
+    bascule: Bascule, given: Given, ledger_url: str
+) -> None:
+    given(order("admin-sage"), order("backup", 1))
+    done = ("--result", "done", *CONFIRMED, "--because", "Seen")
+    assert bascule("answer", "C0001-admin-sage", "--by", "anne", *done).code == 0
+    assert bascule("approve", "C0001-admin-sage", "--by", "paul", "--because", "Seen too").code == 0
+    stranger = bascule("withdraw", "C0001-admin-sage", "--answer", "--by", "eve", "--because", "Wrong")
+    assert (stranger.code, "no operator" in stranger.err) == (2, True)
+    told = bascule("withdraw", "C0001-admin-sage", "--answer", "--by", "anne", "--because", "It was another cabinet")
+    assert told.code == 0, told.err
+    assert told.out == "C0001-admin-sage: answer taken back, says anne; unknown from now on\n"
+    assert "C0001-backup is still open and may stand on it" in told.err
+    assert standing(ledger_url, "C0001-admin-sage").state is OrderState.RETRACTED
+    shown = json.loads(bascule("inbox", "--all", "--order", "C0001-admin-sage", "--json").out)[0]
+    assert (shown["state"], shown["answer"]["by"]) == ("retracted", "anne")
+    assert shown["retraction"]["because"] == "It was another cabinet"
+    chain = json.loads(bascule("audit", "show", "--cabinet", "C0001", "--json").out)
+    told_of = [entry["kind"] for entry in chain if entry["operation"] == "C0001-admin-sage"]
+    assert told_of == ["ordered", "answered", "approved", "retracted"]
+    assert bascule("audit", "verify").code == 0
+
+
+def test_asking_again_goes_with_an_answer_that_is_taken_back(bascule: Bascule, given: Given) -> None:
+    given(order("connect"))
+    told = bascule("withdraw", "C0001-connect", "--ask-again", "--by", "anne", "--because", "x")
+    assert (told.code, "--ask-again goes with --answer" in told.err) == (2, True)

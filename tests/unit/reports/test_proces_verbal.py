@@ -23,8 +23,8 @@ from bascule.ledger import EntryKind, Ledger, StoredInventory
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE
 from bascule.reports import proces_verbal
-from bascule.reports.language import LANGUAGES
-from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux
+from bascule.reports.language import LANGUAGES, language_named
+from bascule.reports.proces_verbal import IN_EVERY_FONT, PdfNotSet, ProcesVerbal, proces_verbaux, view
 from bascule.reports.record import NAMED, Record, record_of
 from tests.builders import cabinet
 from tests.unit.reports.histories import (
@@ -101,6 +101,28 @@ def test_every_step_has_its_proof_and_the_people_who_did_and_approved_it(ledger:
     assert (terms.done_by, terms.approved_by, terms.proof) == ("anne", "paul", proof.hash)
     assert "anne, approuvé par paul" in shown(made)
     assert proof.hash in shown(made)
+
+
+def test_each_proof_says_what_it_rests_on_in_both_languages(ledger: Ledger) -> None:
+    exported = {"taken_at": "2026-12-01T19:05:00+00:00"}
+    evidence = {
+        "observed": {"ge": {}, "s4a": {}, "s4a-lists": exported},
+        "basis": {"ge": "agent", "s4a": "agent", "s4a-lists": "lists"},
+    }
+    older: dict[str, Any] = {"observed": {"ge": {}}}
+    steps = [proved(CODE, "users", evidence=evidence), proved(CODE, "restart", evidence=older)]
+    write(ledger, planned(CODE), began(CODE), *steps, ended(CODE, Outcome.OK))
+    made = record(ledger)
+    by_step = {one.step: one.rests_on for one in made.steps}
+    assert by_step["users"] == (
+        {"basis": "agent", "system": "ge"},
+        {"basis": "agent", "system": "s4a"},
+        {"basis": "lists", "system": "s4a", "at": "2026-12-01T19:05:00Z"},
+    )
+    assert by_step["restart"] == by_step["terms"] == (), "nothing is invented for what no evidence tells"
+    assert "Selon des listes exportées de Sage for Accountants, établies le 01/12/2026 20:05:00" in shown(made)
+    english = view(made, language_named("en"), ZoneInfo("Europe/Paris"))
+    assert english["basis"][0] == ["As the agent of GE says", "Users"]
 
 
 @pytest.mark.parametrize("outcome", [Outcome.PARTIAL, Outcome.FAILED, Outcome.BLOCKED, Outcome.UNKNOWN])

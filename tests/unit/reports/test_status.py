@@ -48,7 +48,7 @@ def test_three_cabinets_are_told_as_the_interface_promises(ledger: Ledger) -> No
     assert (
         list(done)
         == (
-            "code lifecycle outcome step reason error_class error_signature next_action owner attempts started_at ended_at since slow locked_out_since"
+            "code lifecycle outcome step reason error_class error_signature next_action owner attempts started_at ended_at since slow locked_out_since last_not_done"
         ).split()
     )
     assert (done["lifecycle"], done["outcome"], done["step"], done["reason"]) == ("ended", "ok", None, None)
