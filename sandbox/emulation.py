@@ -453,7 +453,10 @@ class Sandbox:
                 "sign_up": {"times": cabinet.times("sign-up")},
                 "terms": {"times": cabinet.times("terms")},
                 "synchronise": {"times": cabinet.times("synchronise"), "status": last.status if last else None},
-                "defaults": {"profile": entered.default_profile, "group": entered.default_group},
+                "defaults": {
+                    "profile": cabinet.standing.s4a.default_profile,
+                    "group": cabinet.standing.s4a.default_group,
+                },
                 **_codes_of(received),
                 "users": [{"email": user.email, "role": user.role, "status": user.status} for user in entered.users],
                 "assignments": [{"client": one.client, "email": one.email} for one in entered.assignments],

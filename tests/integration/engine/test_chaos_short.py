@@ -24,7 +24,7 @@ from tests.chaos.storm import UNDETECTABLE, Strikes, storm
 from tests.integration.engine.meddling import DEAD, ForgetfulLedger, Meddling
 
 ROOT = Path(__file__).parents[3]
-CABINETS = some_cabinets(4)
+CABINETS = some_cabinets(4)[1:]
 CALM_RUNS = 6
 
 T = TypeVar("T")
@@ -61,6 +61,7 @@ class Seen:
 
 
 async def seen(scene: Stage) -> Any:
+    scene.time.ahead += 60  # whatever takes its time is over
     states = {cabinet.code: await scene.state(cabinet.code) for cabinet in CABINETS}
     return Seen(CABINETS, states, await scene.journal())
 
