@@ -109,6 +109,13 @@ class RemoteUnintelligible(RemoteError):
     """The remote system said something that the contract does not know. That is not a success."""
 
 
+class RemoteImplausible(RemoteError):
+    """The remote system told an instant that cannot be. What it said with it is not believed."""
+
+    error_class = ErrorClass.DATA
+    may_have_acted = False
+
+
 class LedgerError(BasculeError):
     """The ledger cannot be used."""
 

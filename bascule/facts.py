@@ -6,7 +6,7 @@ All instants are time-zone-aware UTC. A word that is not listed here is not gues
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, ClassVar
@@ -25,6 +25,12 @@ def _in_utc(instant: datetime) -> datetime:
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 """Read in any zone, kept in UTC; a naive one is refused."""
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far two clocks may be apart: those of two systems, of a system and ours, of two machines of a team, of a person and ours."""
+
+EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
+"""Before it nothing happened that Bascule asks about: an earlier instant is a mistake."""
 
 Progress = Annotated[float, Field(ge=0, le=1)]
 

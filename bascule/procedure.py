@@ -6,7 +6,7 @@ A step is a change: what it requires, how it acts, what it ensures. `docs/proced
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -14,16 +14,27 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from bascule.checks.consistency import anomalies
-from bascule.checks.entity import entity_problem, group_exists, profile_exists
+from bascule.checks.entity import (
+    client_named,
+    entity_problem,
+    group_exists,
+    names_of_defaults,
+    profile_exists,
+    same_group,
+    same_profile,
+)
 from bascule.checks.findings import Finding, Level
+from bascule.checks.list_age import Bound
+from bascule.checks.received import began_before_lock_out, synchronisation_problem
 from bascule.checks.reconciliation import NO_LIST, Reconciliation, compare, contacts_to_enter
 from bascule.checks.rights import admin_problem, in_words, missing_rights
-from bascule.checks.sameness import Tolerated
-from bascule.connectors import Observation
+from bascule.checks.sameness import Tolerated, as_ge_compares
+from bascule.connectors import Basis, Observation
 from bascule.connectors.contract import verb_named
 from bascule.connectors.operator.sittings import sitting_of
 from bascule.facts import (
     AdminSageStatus,
+    Assigned,
     GeFacts,
     GeLists,
     MySageFacts,
@@ -33,7 +44,7 @@ from bascule.facts import (
     View,
     WorkspaceStatus,
 )
-from bascule.model import Cabinet, Kind, Outcome, System
+from bascule.model import Assignment, Cabinet, Kind, Outcome, System
 
 BACKUP_LASTS = timedelta(hours=24)
 OUR_NAME = "bascule"
@@ -81,6 +92,10 @@ class Facts:
     """Steps that a person ordered to be done once more, and that have not been since."""
     tolerate: frozenset[Tolerated] = frozenset()
     """In what texts may differ between source and target."""
+    basis: Mapping[Reading, Basis] = field(default_factory=dict)
+    """Who says what was read."""
+    unproven: Mapping[Kept, str] = field(default_factory=dict)
+    """Of the lists to be compared, those that prove nothing of the synchronisation, and why."""
     under_lock_out: frozenset[Kept] = frozenset()
     """Of the kept lists, those that were read while GE's users were kept out; the others were read when they were in."""
     second_synchronisation: SecondSynchronisation | None = None
@@ -117,7 +132,8 @@ class Facts:
     @cached_property
     def reconciled(self) -> Reconciliation:
         """Source and target as they were kept. Looked at by several conditions, and dear."""
-        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate)
+        unproven = "; ".join(dict.fromkeys(self.unproven.values()))
+        return compare(self.source, self.target, self.cabinet, tolerate=self.tolerate, unproven=unproven)
 
     def _the(self, reading: Reading, kind: type[T]) -> T:
         observation = self.read[reading]
@@ -146,6 +162,8 @@ class Condition:
     holds: Callable[[Facts], bool]
     when_false: WhenFalse = WhenFalse.WAITS
     remedy: str | Callable[[Facts], str] = ""
+    awaits: frozenset[View] = frozenset()
+    """What is read again, for as long as users may be kept waiting, until it holds."""
 
     def why_not(self, facts: Facts) -> str:
         return self.otherwise if isinstance(self.otherwise, str) else self.otherwise(facts)
@@ -161,7 +179,9 @@ class Act:
     verb: str
     unless: Condition
     payload: Callable[[Facts], dict[str, Any]] = lambda facts: {}
-    never_while: Condition | None = None
+    names: Callable[[Facts], Mapping[str, tuple[str, ...]]] = lambda facts: {}
+    """By the inventory's column: by what else people may know what stands there."""
+    never_while: tuple[Condition, ...] = ()
     """What makes this act a person's decision, whoever brought it about."""
 
     @property
@@ -180,6 +200,8 @@ class Step:
     acts: tuple[Act, ...] = ()
     ensures: tuple[Condition, ...] = ()
     irreversible: bool = False
+    any_instants: bool = False
+    """It asks for no instant that a system tells: one that cannot be does not hold it up."""
     anew: frozenset[Reading] = frozenset()
     """What this step reads again, however recently it was read."""
     patience: float = 0.0
@@ -223,6 +245,8 @@ GE_LISTS: frozenset[Reading] = frozenset({View.GE_LISTS})
 S4A: frozenset[Reading] = frozenset({View.S4A})
 S4A_LISTS: frozenset[Reading] = frozenset({View.S4A_LISTS})
 KEPT: frozenset[Reading] = frozenset({Kept.SOURCE, Kept.TARGET})
+
+MAKE_FRESH = "see that its agent tells lists as they are now, not from a cache, or have them exported anew"
 
 # What one step ensures and the next requires
 
@@ -325,9 +349,12 @@ default_group_exists = Condition(
     "correct default_group in the inventory, or create the group in GE",
 )
 defaults_are_set = Condition(
-    GE,
+    GE | GE_LISTS,
     "default profile and default dossier group are not set as the inventory says",
-    lambda f: (f.ge.default_profile, f.ge.default_group) == (f.cabinet.default_profile, f.cabinet.default_group),
+    lambda f: (
+        same_profile(f.cabinet.default_profile, f.ge.default_profile, f.ge_lists, f.cabinet)
+        and same_group(f.cabinet.default_group, f.ge.default_group, f.ge_lists, f.cabinet)
+    ),
 )
 wizard_is_finished = Condition(GE, "the connection wizard was not ended by Terminer", lambda f: f.ge.wizard_finished)
 is_signed_up = Condition(
@@ -385,12 +412,8 @@ is_consistent = Condition(
 )
 is_synchronised = Condition(
     GE | S4A,
-    "the synchronisation is not proven on both sides",
-    lambda f: (
-        f.ge.synchronisation is not None
-        and f.ge.synchronisation.status is SynchronisationStatus.DONE
-        and f.s4a.synchronised_at is not None
-    ),
+    lambda f: synchronisation_problem(f.ge, f.s4a, OUR_NAME),
+    lambda f: not synchronisation_problem(f.ge, f.s4a, OUR_NAME),
     WhenFalse.FAILS,
 )
 nobody_is_connected = Condition(
@@ -404,12 +427,38 @@ is_locked_out_by_us = Condition(
     "GE's users are not kept out",
     lambda f: f.ge.locked_out_by == OUR_NAME or _nobody_need_be_kept_out(f),
 )
+
+
+def _source_before_lock_out(facts: Facts) -> str:
+    """That GE's lists are of before our lock-out, in words; else empty."""
+    ge = facts.ge
+    if ge.locked_out_by != OUR_NAME or ge.locked_out_at is None:
+        return ""
+    lock_out = Bound(ge.locked_out_at, "the lock-out", facts.basis[View.GE])
+    return lock_out.why_too_old(facts.ge_lists, facts.basis[View.GE_LISTS])
+
+
+source_is_of_the_lock_out = Condition(
+    GE | GE_LISTS,
+    _source_before_lock_out,
+    lambda f: not _source_before_lock_out(f),
+    remedy=f"{MAKE_FRESH}, then re-run",
+    awaits=frozenset({View.GE_LISTS}),
+)
 synchronisation_was_cut = Condition(
     GE,
     "a synchronisation was cut midway; whether another one would resume it or start afresh is not known publicly",
     lambda f: f.ge.synchronisation is not None and f.ge.synchronisation.status is SynchronisationStatus.INTERRUPTED,
     remedy=lambda f: (
         f"look at both sides, then: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
+    ),
+)
+synchronisation_is_of_before = Condition(
+    GE,
+    lambda f: began_before_lock_out(f.ge, OUR_NAME),
+    lambda f: bool(began_before_lock_out(f.ge, OUR_NAME)),
+    remedy=lambda f: (
+        f"look at both sides; if it has to be done once more: bascule rerun --cabinet {f.cabinet.code} --again synchronise --because TEXT --by NAME"
     ),
 )
 users_can_connect = Condition(
@@ -440,7 +489,9 @@ dossiers_are_compared = Condition(
     KEPT,
     lambda f: f"the dossiers were not compared: {f.reconciled.of('dossier').not_compared}",
     lambda f: f.reconciled.tells_dossiers,
-    remedy="export the dossiers of Client Management, then re-run",
+    remedy=lambda f: (
+        f"{MAKE_FRESH}, then re-run" if f.unproven else "export the dossiers of Client Management, then re-run"
+    ),
 )
 users_are_invited = Condition(
     S4A_LISTS,
@@ -450,13 +501,21 @@ users_are_invited = Condition(
         <= {(u.email.casefold(), u.role) for u in f.s4a_lists.users}
     ),
 )
+
+
+def _assigned(assignments: Iterable[Assignment | Assigned], lists: S4aLists) -> set[tuple[str, str]]:
+    """Client and e-mail; a client by the code that Client Management has for it, where it has one."""
+    codes = {one.client: client_named(one.client, lists.dossiers) for one in assignments}
+    return {
+        (as_ge_compares(client.code if (client := codes[one.client]) else one.client), as_ge_compares(one.email))
+        for one in assignments
+    }
+
+
 clients_are_assigned = Condition(
     S4A_LISTS,
     "some clients are not assigned as the inventory says",
-    lambda f: (
-        {(a.client, a.email.casefold()) for a in f.cabinet.assignments}
-        <= {(a.client, a.email.casefold()) for a in f.s4a_lists.assignments}
-    ),
+    lambda f: _assigned(f.cabinet.assignments, f.s4a_lists) <= _assigned(f.s4a_lists.assignments, f.s4a_lists),
 )
 contacts_are_listed = Condition(GE_LISTS | S4A_LISTS, "", lambda f: True)
 
@@ -528,8 +587,9 @@ PROCEDURE: tuple[Step, ...] = (
         acts=(
             Act(
                 "defaults",
-                Condition(GE, "", lambda f: defaults_are_set.holds(f) and wizard_is_finished.holds(f)),
+                Condition(GE | GE_LISTS, "", lambda f: defaults_are_set.holds(f) and wizard_is_finished.holds(f)),
                 lambda f: {"profile": f.cabinet.default_profile, "group": f.cabinet.default_group},
+                names=lambda f: names_of_defaults(f.ge_lists, f.cabinet) if View.GE_LISTS in f.read else {},
             ),
         ),
         ensures=(defaults_are_set, wizard_is_finished),
@@ -616,9 +676,11 @@ PROCEDURE: tuple[Step, ...] = (
         irreversible=True,
         says="GE checks its data and carries them over to Sage for Accountants; Terminer, Quitter.",
         after=("lock-out",),
-        requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, is_consistent),
+        requires=(is_backed_up, is_locked_out_by_us, nobody_is_connected, source_is_of_the_lock_out, is_consistent),
         anew=GE | GE_LISTS,
-        acts=(Act("synchronise", is_synchronised, never_while=synchronisation_was_cut),),
+        acts=(
+            Act("synchronise", is_synchronised, never_while=(synchronisation_was_cut, synchronisation_is_of_before)),
+        ),
         ensures=(is_synchronised,),
         keeps_before=Kept.SOURCE,
         keeps_after=Kept.TARGET,
@@ -628,6 +690,7 @@ PROCEDURE: tuple[Step, ...] = (
         kind=Kind.REPEATABLE,
         says="GE's users can connect again. Owed after every lock-out, whatever happened.",
         after=("synchronise",),
+        any_instants=True,
         anew=GE,
         acts=(Act("reopen", users_can_connect),),
         ensures=(users_can_connect,),

@@ -165,7 +165,7 @@ class PaceSettings(Part):
     trust_days: PositiveFloat = Field(
         7.0, description="how long a proof is taken as it stands before the synchronisation; then it is looked at again"
     )
-    target_within: PositiveFloat = Field(180.0, description="how long users stay locked out for S4A's lists to be read")
+    target_within: PositiveFloat = Field(180.0, description="how long users stay locked out for lists of now to be had")
     retry: RetrySettings = RetrySettings()
 
 

@@ -60,6 +60,8 @@ class Cabinet:
     def lists(self, now: float) -> Lists:
         """What GE holds now."""
         wanted = distortions.standing_now(self.faults, now)
+        if self.standing.ge.late_dossier:
+            wanted |= {distortions.LATE_DOSSIER}
         if not wanted:
             return self.clean
         clean = self.clean

@@ -12,6 +12,9 @@ from sandbox.world import CabinetLine, Lists
 FAULTS_OF_LISTS = ("missing-group-right", "admin-email-differs", "anomaly")
 DEFAULT_ANOMALY = "DOS-02"
 
+LATE_DOSSIER = "late-dossier"
+"""Stays, whatever becomes of the fault."""
+
 
 def standing_now(faults: FaultsOfCabinet, now: float) -> frozenset[str]:
     """The distortions in force: names of faults, and rules that are broken."""
@@ -76,6 +79,12 @@ def admin_of(lists: Lists, line: CabinetLine) -> Collaborateur:
     return next(c for c in lists.collaborateurs if c.email == line.admin_email)
 
 
+def late_dossier(lists: Lists, draw: random.Random, _line: CabinetLine) -> Lists:
+    like = draw.choice(lists.dossiers)
+    late = replace(like, code=f"{like.code}-LATE", name=f"{like.name} (nouveau)", siren=None, siret=None)
+    return replace(lists, dossiers=(*lists.dossiers, late))
+
+
 def same_dossier_code(lists: Lists, draw: random.Random, _line: CabinetLine) -> Lists:
     first, second, *_ = draw.sample(lists.dossiers, 2)
     return _with_dossier(lists, second, replace(second, code=first.code.lower()))
@@ -122,6 +131,7 @@ def _with_collaborateur(lists: Lists, old: Collaborateur, new: Collaborateur) ->
 _DISTORTIONS = {
     "missing-group-right": missing_rights,
     "admin-email-differs": other_email,
+    LATE_DOSSIER: late_dossier,
     "DOS-01": same_dossier_code,
     "DOS-02": dossier_without_group,
     "DOS-03": wrong_siren,

@@ -27,7 +27,7 @@ from sandbox.verbs import VERBS, Verb
 from sandbox.wire import GeFacts, JournalLine, JournalOutcome, MySageFacts, S4aFacts, System
 from sandbox.wire import Operation as OperationBody
 from sandbox.wire import Operations as OperationsBody
-from sandbox.world import World
+from sandbox.world import Lists, World
 
 _json_of_operation = TypeAdapter(OperationBody)
 _json_of_operations = TypeAdapter(OperationsBody)
@@ -444,6 +444,7 @@ class Sandbox:
         self._settle(cabinet, now)
         admin_sage = my_sage.admin_sage_of(cabinet, now)
         ge_facts, lists, last = ge.facts(cabinet, now), cabinet.lists(now), synchronisation.facts(cabinet, now)
+        received, entered = s4a.received(cabinet, now), s4a.entered(cabinet, now)
         return {
             "my_sage": {
                 "admin_sage": {
@@ -457,19 +458,30 @@ class Sandbox:
                 "sessions": [{"user": session.user, "ours": session.ours} for session in ge_facts.sessions],
                 "connect": {"times": cabinet.times("connect")},
                 "defaults": {"profile": ge_facts.default_profile, "group": ge_facts.default_group},
-                "groups": [group.code for group in lists.groups],
-                "dossiers": [dossier.code for dossier in lists.dossiers],
+                **_codes_of(lists),
             },
             "s4a": {
                 "sign_up": {"times": cabinet.times("sign-up")},
                 "terms": {"times": cabinet.times("terms")},
                 "synchronise": {"times": cabinet.times("synchronise"), "status": last.status if last else None},
-                "dossiers": [dossier.code for dossier in s4a.received(cabinet, now).dossiers],
-                "users": [
-                    {"email": user.email, "role": user.role, "status": user.status} for user in s4a.users(cabinet, now)
-                ],
+                "defaults": {
+                    "profile": cabinet.standing.s4a.default_profile,
+                    "group": cabinet.standing.s4a.default_group,
+                },
+                **_codes_of(received),
+                "users": [{"email": user.email, "role": user.role, "status": user.status} for user in entered.users],
+                "assignments": [{"client": one.client, "email": one.email} for one in entered.assignments],
             },
         }
+
+
+def _codes_of(held: Lists | s4a.Received) -> dict[str, list[str]]:
+    return {
+        "groups": [group.code for group in held.groups],
+        "dossiers": [dossier.code for dossier in held.dossiers],
+        "collaborateurs": [person.code for person in held.collaborateurs],
+        "rights": [f"{right.collaborateur} / {right.group} / {right.right}" for right in held.rights],
+    }
 
 
 def _strike(cabinet: Cabinet, now: float, hits: Callable[[Fault], bool]) -> answers.Strike:

@@ -173,6 +173,8 @@ def lock_out(cabinet: Cabinet, _order: Nothing, now: float) -> bool:
     if cabinet.standing.ge.locked_out_at is not None:
         return False
     refuse_while_connected(cabinet, now)
+    if cabinet.faults.strikes("late-dossier", now):
+        cabinet.standing.ge.late_dossier = True
     cabinet.standing.ge.locked_out_at = now
     return True
 

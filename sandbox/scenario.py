@@ -128,6 +128,11 @@ FAULTS = {
             "the inventory's default profile and group are labels: GE's codes, which its facts tell, are other words",
             at=("defaults", "reconcile"),
         ),
+        _world(
+            "late-dossier",
+            "a dossier is created in GE just before it is locked; a synchronisation leaves it behind",
+            at=("lock-out",),
+        ),
         _answer("doubled-answer", "done; the answer is sent twice"),
         _answer("swapped-answer", "done; the answer is one about another cabinet", "echoed"),
         _answer("in-flight", "done some time later, and not found before", "answer", seconds="until then, default 1"),

@@ -41,6 +41,8 @@ class Ge:
     exe_opened_at: float | None = None
     backed_up_at: float | None = None
     locked_out_at: float | None = None
+    late_dossier: bool = False
+    """Somebody created one just before the lock-out."""
 
 
 @dataclass

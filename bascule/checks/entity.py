@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from stdnum.fr import siren, siret
 
 from bascule.checks.sameness import as_ge_compares, how_names_differ, named
-from bascule.facts import Entity, GeLists, Group, Profile
+from bascule.facts import Dossier, Entity, GeLists, Group, Profile
 from bascule.model import Cabinet
 
 Either = TypeVar("Either", Profile, Group)
+Named = TypeVar("Named", Profile, Group, Dossier)
 
 
 def entity_of(lists: GeLists, cabinet: Cabinet) -> Entity | None:
@@ -57,12 +58,43 @@ def defaults_problem(lists: GeLists, cabinet: Cabinet) -> str | None:
 
 def profile_named(wanted: str, lists: GeLists, cabinet: Cabinet) -> Profile | None:
     """The entity's profile of this code, else its one profile of this label. As GE compares: `manager` is `Manager`, `Élève` is not `Eleve`."""
-    return _called(wanted, _ours(lists.profiles, cabinet))
+    return _called(wanted, _ours(lists.profiles, cabinet), _label)
 
 
 def group_named(wanted: str, lists: GeLists, cabinet: Cabinet) -> Group | None:
     """The entity's dossier group of this code, else its one group of this label, as GE compares."""
-    return _called(wanted, _ours(lists.groups, cabinet))
+    return _called(wanted, _ours(lists.groups, cabinet), _label)
+
+
+def same_profile(one: str, other: str | None, lists: GeLists, cabinet: Cabinet) -> bool:
+    """Whether two words name one profile of the entity, each by its code or by its label."""
+    return _same(one, other, lambda word: profile_named(word, lists, cabinet))
+
+
+def same_group(one: str, other: str | None, lists: GeLists, cabinet: Cabinet) -> bool:
+    """Whether two words name one dossier group of the entity, each by its code or by its label."""
+    return _same(one, other, lambda word: group_named(word, lists, cabinet))
+
+
+def names_of_defaults(lists: GeLists, cabinet: Cabinet) -> dict[str, tuple[str, ...]]:
+    """By the inventory's column: what people may read where the default stands, its code and its label."""
+    found = {
+        "default_profile": profile_named(cabinet.default_profile, lists, cabinet),
+        "default_group": group_named(cabinet.default_group, lists, cabinet),
+    }
+    return {column: (one.code, one.label) for column, one in found.items() if one is not None}
+
+
+def client_named(wanted: str, clients: Sequence[Dossier]) -> Dossier | None:
+    """The client of this code, else the one of this name, as GE compares."""
+    return _called(wanted, clients, lambda client: client.name)
+
+
+def _same(one: str, other: str | None, known_as: Callable[[str], object | None]) -> bool:
+    if other is None:
+        return False
+    known = known_as(one)
+    return as_ge_compares(one) == as_ge_compares(other) or (known is not None and known == known_as(other))
 
 
 def _missing_defaults(lists: GeLists, cabinet: Cabinet) -> Iterator[str]:
@@ -86,10 +118,14 @@ def _ours(all_of_them: Sequence[Either], cabinet: Cabinet) -> list[Either]:
     return [one for one in all_of_them if as_ge_compares(one.entity) == as_ge_compares(cabinet.entity)]
 
 
-def _called(wanted: str, there: Sequence[Either]) -> Either | None:
+def _label(one: Profile | Group) -> str:
+    return one.label
+
+
+def _called(wanted: str, there: Sequence[Named], label: Callable[[Named], str]) -> Named | None:
     key = as_ge_compares(wanted)
     by_code = [one for one in there if as_ge_compares(one.code) == key]
-    by_label = [one for one in there if as_ge_compares(one.label) == key]
+    by_label = [one for one in there if as_ge_compares(label(one)) == key]
     if by_code:
         return by_code[0]
     return by_label[0] if len(by_label) == 1 else None

@@ -15,15 +15,16 @@ from unicodedata import normalize
 
 from pydantic import TypeAdapter
 
-from bascule.checks.entity import group_named, profile_named
+from bascule.checks.entity import same_group, same_profile
 from bascule.checks.sameness import Tolerated, as_ge_compares, plain, read_with
-from bascule.facts import Collaborateur, Contact, Dossier, GeFacts, GeLists, Group, Right, S4aLists
+from bascule.facts import Collaborateur, Contact, Dossier, GeFacts, GeLists, Group, Right, S4aLists, Untold
 from bascule.model import Cabinet
 
 What = Literal["group", "dossier", "collaborateur", "right", "default profile", "default group", "contact"]
 Kind = Literal["missing", "extra", "different"]
 Listed = Literal["missing", "extra", "different", "tolerated", "expected"]
 
+WHATS: tuple[What, ...] = get_args(What)
 KINDS: tuple[Kind, ...] = get_args(Kind)
 LISTED: tuple[Listed, ...] = get_args(Listed)
 TEXTS = frozenset({"label", "name", "last name", "first name"})
@@ -185,12 +186,16 @@ def compare(
     cabinet: Cabinet,
     ge: GeFacts | None = None,
     tolerate: Collection[Tolerated] = (),
+    unproven: str = "",
 ) -> Reconciliation:
     """What the synchronisation did not carry over as it was. Codes are compared letter by letter, names as people read them.
 
     The two defaults are those that GE shows; where it shows none, the inventory's, which the step `defaults` chose in GE.
-    As a person may have typed them, they are found as GE finds them, whatever the case.
+    As a person may have typed them, they are found as GE finds them, whatever the case. `unproven`: why the lists of a side
+    prove nothing, and nothing is compared.
     """
+    if unproven:
+        return Reconciliation(tuple(Compared(what=what, source=0, target=0, not_compared=unproven) for what in WHATS))
     shown = (ge.default_profile, ge.default_group) if ge is not None else (None, None)
     profile, group = shown[0] or cabinet.default_profile, shown[1] or cabinet.default_group
     return Reconciliation(
@@ -207,8 +212,20 @@ def compare(
                 tolerate,
             ),
             _rows("right", source.rights, target.rights, _names_of_right, lambda _: {}, target, tolerate),
-            _default("default profile", profile, target.default_profile, lambda n: profile_named(n, source, cabinet)),
-            _default("default group", group, target.default_group, lambda n: group_named(n, source, cabinet)),
+            _default(
+                "default profile",
+                profile,
+                target.default_profile,
+                same_profile(profile, target.default_profile, source, cabinet),
+                Untold.DEFAULT_PROFILE in target.unknown,
+            ),
+            _default(
+                "default group",
+                group,
+                target.default_group,
+                same_group(group, target.default_group, source, cabinet),
+                Untold.DEFAULT_GROUP in target.unknown,
+            ),
             _contacts(source, target),
         )
     )
@@ -250,15 +267,13 @@ def _rows(
     return _listed(what, len(source), len(target), found)
 
 
-def _default(what: What, ours: str, theirs: str | None, known_as: Callable[[str], object | None]) -> Compared:
-    if theirs is None:
+def _default(what: What, ours: str, theirs: str | None, same: bool, unknown: bool) -> Compared:
+    """`unknown`: who reads Client Management cannot tell it. Else what is not there is not set."""
+    if unknown:
         return Compared(what=what, source=1, target=0, not_compared=NOT_SHOWN)
-    # A default may be told by its code or by its label.
-    same = as_ge_compares(ours) == as_ge_compares(theirs) or (
-        known_as(ours) is not None and known_as(ours) == known_as(theirs)
-    )
     changes = (Change(field="code", was=ours, now=theirs),)
-    return Compared(what=what, source=1, target=1, different=() if same else (Difference(key=ours, changes=changes),))
+    different = () if same else (Difference(key=ours, changes=changes),)
+    return Compared(what=what, source=1, target=0 if theirs is None else 1, different=different)
 
 
 def _contacts(source: GeLists, target: S4aLists) -> Compared:

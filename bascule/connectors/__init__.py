@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Protocol
@@ -35,6 +35,17 @@ class OperationStatus(StrEnum):
     @property
     def is_over(self) -> bool:
         return self not in (OperationStatus.ACCEPTED, OperationStatus.RUNNING, OperationStatus.AWAITED)
+
+
+class Basis(StrEnum):
+    """Who says what was observed, hence by whose clock."""
+
+    AGENT = "agent"
+    """The system itself, by its own clock."""
+    LISTS = "lists"
+    """Exported files, by the clock of whoever wrote them."""
+    PEOPLE = "people"
+    """Answers to work orders, by the clocks that people look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +94,8 @@ class Order:
     again: Again | None = None
     done: tuple[str, ...] = ()
     """The writes of its sitting that the systems show to be done: people are asked what is true of these, and to do nothing."""
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For people who are asked: by the inventory's column, by what else they may know what stands there."""
 
 
 class Remote(Protocol):
@@ -108,6 +121,9 @@ class Remote(Protocol):
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         """Whether a person is asked for this write."""
+
+    def basis(self, view: View) -> Basis:
+        """Who says what `observe` returns of this view."""
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bascule.connectors import Observation, Operation, Order, Remote
+from bascule.connectors import Basis, Observation, Operation, Order, Remote
 from bascule.errors import RemoteRefuses
 from bascule.facts import S4aFacts, S4aLists, View
 from bascule.model import Cabinet, System
@@ -34,6 +34,9 @@ class ComposedRemote:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return verb in self.asks_for
+
+    def basis(self, view: View) -> Basis:
+        return (self.reads_lists if view in LISTS else self.reads).basis(view)
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view in LISTS:

@@ -212,6 +212,18 @@ counts as *in doubt* for a write, whatever its status. A read that meets one is 
 It opens at most as many connections to a system as the setting of that system says (20 where nothing is set). A token is
 shared by all its cabinets.
 
+## What Bascule cannot detect
+
+Bascule believes what an agent says as long as nothing contradicts it. No reader can see:
+
+- an agent that stamps *now* on a cache: lists of before, with an instant of now. Only content that is exactly what it was before the synchronisation gives it away.
+- an agent that lies consistently, on all its views and at all times, or that reads another installation than the cabinet's.
+- rows that an agent leaves out of both the source's and the target's lists.
+- a clock that is wrong by less than five minutes against ours, as long as it is wrong for every instant of its system.
+- a file whose own dates and modification time were all set to another instant; a person who answers what did not happen, and a second who approves it.
+
+So each proof names what it rests on, in the procès-verbal and in `report.json`: the agent of a system, lists that were exported (and of when), or the answer of a named person.
+
 ## Versions
 
 | version | |

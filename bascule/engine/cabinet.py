@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain, takewhile
 from typing import Any
 
 from bascule.checks.findings import Finding, Level
-from bascule.connectors import Again, Observation, Operation, OperationStatus, Order
+from bascule.checks.list_age import content_hash
+from bascule.connectors import Again, Basis, Observation, Operation, OperationStatus, Order
 from bascule.connectors.contract import CANNOT, TAKEN_BACK, ending_coded, verb_named
 from bascule.engine.decisions import (
     ANSWER_OF_OPERATION,
@@ -33,6 +35,8 @@ from bascule.engine.decisions import (
     what_to_decide,
     word_for_again,
 )
+from bascule.engine.list_bounds import CONTENT_BEFORE, why_unproven
+from bascule.engine.list_reading import BoundedWait, ComparedLists, Lists, read_lists, read_until_proven
 from bascule.engine.observing import Observations
 from bascule.engine.run import Run
 from bascule.errors import (
@@ -82,6 +86,9 @@ STATE_OF_CLASS: dict[ErrorClass, tuple[State, Outcome | None]] = {
     ErrorClass.UNKNOWN: (State.FAILED, Outcome.FAILED),
 }
 
+CONTENT_WITHIN = 15.0
+"""Seconds that users wait, at most, for what Client Management holds before the synchronisation: it is good to know, and no more."""
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -123,7 +130,7 @@ class CabinetRun:
         self._attempts: Counter[str] = Counter()
         self._asked: dict[str, Operation] = {}
         """What the remote says of the people it asked, by the intents' keys."""
-        self._observations = Observations(cabinet, run.remote, self.owes_reopen)
+        self._observations = Observations(cabinet, run.remote, run.clock, self.owes_reopen)
         self._held: dict[str, System] = {}
         """Which system each step waits for, where that was told."""
         self._seen_through: set[str] = set()
@@ -223,7 +230,7 @@ class CabinetRun:
 
     async def synchronisation_runs(self) -> bool:
         """Read now, not remembered. Raises RemoteError if it cannot be observed."""
-        read = await self._observations.read((View.GE,), anew=(View.GE,))
+        read = await self._observations.read((View.GE,), anew=(View.GE,), any_instants=True)
         ge = read[View.GE]
         assert isinstance(ge, GeFacts)
         return ge.synchronisation is not None and ge.synchronisation.status is SynchronisationStatus.RUNNING
@@ -250,7 +257,7 @@ class CabinetRun:
             return await self._prove(step, None, "nothing to do: the inventory names none")
         await self._settle(step)
         again = is_ordered_again(step.name, self.history)
-        facts = await self._facts(step.reads, anew=step.anew & step.reads)
+        facts = await self._facts(step, step.reads, anew=step.anew & step.reads)
         unmet = first_unmet(step.ensures, facts)
         if not again and unmet is None:
             return await self._accept(step, facts)
@@ -263,12 +270,13 @@ class CabinetRun:
             required = required_of(together)
             anew = frozenset(chain.from_iterable(one.anew for one in together))
             readings = frozenset(chain.from_iterable(condition.reads for condition in required))
-            facts = await self._facts(step.reads | step.reads_before | readings, anew=anew - step.reads)
-            unmet = first_unmet(required, facts)
+            facts, unmet = await self._meet(
+                step, required, step.reads | step.reads_before | readings, anew - step.reads
+            )
             if unmet is not None:
                 return self._unmet(step, unmet, facts)
         for act in step.acts:
-            facts = await self._facts(step.reads | step.reads_before)
+            facts = await self._facts(step, step.reads | step.reads_before)
             if act.unless.holds(facts) and not again:
                 continue
             doubt = await self._doubt(step, act, facts, again=again)
@@ -314,8 +322,8 @@ class CabinetRun:
         if again:
             return None
         for one in chain.from_iterable(step.acts for step in together):
-            if one.never_while is not None and one.never_while.holds(facts):
-                never = one.never_while
+            never = next((condition for condition in one.never_while if condition.holds(facts)), None)
+            if never is not None:
                 return Doubt(State.UNKNOWN, never.why_not(facts), ErrorClass.EXTERNAL, never.what_to_do(facts))
         taken_back = retracted(unrepeatable(together), self.history)
         if taken_back is not None:
@@ -346,7 +354,6 @@ class CabinetRun:
 
     async def _act(self, step: Step, act: Act, facts: Facts) -> None:
         """Intent on disk, request, effect. Returns when the remote says that it is done; raises RemoteError otherwise."""
-        now = self.run.clock()
         timeout = self.run.pace.act_timeout
         order = Order(
             verb=act.verb,
@@ -356,14 +363,20 @@ class CabinetRun:
             timeout=timeout,
             step=step.name,
             again=self._again(step),
+            names={
+                name: told
+                for one in self._together(step)
+                for act in one.acts
+                for name, told in act.names(facts).items()
+            },
         )
         evidence: dict[str, Any] = {"timeout": timeout, "payload": dict(order.payload)}
         if step.keeps_before is not None:
-            evidence["kept"] = {
-                step.keeps_before.value: self._keep(step.keeps_before, facts.read[step.keeps_before.view])
-            }
+            evidence |= self._kept(step.keeps_before, facts.read[step.keeps_before.view])
+        if any(one.keeps_after is not None for one in self._together(step)):
+            evidence |= await self._content_before()
         # The lease outlives the request, and the moment after it in which its answer is read back.
-        ours_until = now + timedelta(seconds=timeout + self.run.pace.settle + 10)
+        ours_until = self.run.clock() + timedelta(seconds=timeout + self.run.pace.settle + 10)
         self.run.ledger.outlive(self.cabinet.code, self.fence, ours_until)
         await self._record(self._entry(step, EntryKind.INTENT, verb=act.verb, key=order.key, evidence=evidence))
         if self.run.clock() >= ours_until - timedelta(seconds=timeout):
@@ -455,11 +468,11 @@ class CabinetRun:
 
     async def _look(self, step: Step) -> Entry:
         """Observes until what the step ensures holds, or its patience ends."""
-        live = all(self.run.remote(self.cabinet, one.system).live for one in step.reads if isinstance(one, View))
+        live = self._live(one for one in step.reads if isinstance(one, View))
         patience = min(step.patience, self.run.pace.patience_at_most) if live else 0.0
         until = self.run.clock() + timedelta(seconds=patience)
         while True:
-            facts = await self._facts(step.reads)
+            facts = await self._facts(step, step.reads)
             unmet = first_unmet(step.ensures, facts)
             if unmet is None:
                 return await self._prove(step, facts, "")
@@ -640,7 +653,7 @@ class CabinetRun:
         done = []
         for one in steps:
             with suppress(RemoteError):
-                if first_unmet(one.ensures, await self._facts(one.reads)) is None:
+                if first_unmet(one.ensures, await self._facts(one, one.reads)) is None:
                     done.append(one.name)
         if len(done) == len(steps):
             self._seen_through.add(order.id)
@@ -723,70 +736,119 @@ class CabinetRun:
 
     # Facts
 
-    async def _facts(self, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
+    async def _meet(
+        self, step: Step, required: tuple[Condition, ...], readings: Iterable[Reading], anew: Iterable[Reading]
+    ) -> tuple[Facts, Condition | None]:
+        """The facts of now, and what of them is not as it is required. What may still become so is read again for a bounded time."""
+        wait = BoundedWait(self.run)
+        while True:
+            facts = await self._facts(step, readings, anew=anew)
+            unmet = first_unmet(required, facts)
+            if unmet is None or not unmet.awaits or not self._live(unmet.awaits) or wait.is_over():
+                return facts, unmet
+            anew = unmet.awaits
+            await wait.pause()
+
+    def _live(self, views: Iterable[View]) -> bool:
+        return all(self.run.remote(self.cabinet, view.system).live for view in views)
+
+    async def _facts(self, step: Step, readings: Iterable[Reading], anew: Iterable[Reading] = ()) -> Facts:
         readings = frozenset(readings)
         views = [reading for reading in readings if isinstance(reading, View)]
-        observed = await self._observations.read(views, [view for view in anew if isinstance(view, View)])
+        views_anew = [view for view in anew if isinstance(view, View)]
+        observed = await self._observations.read(views, views_anew, any_instants=step.any_instants)
         read: dict[Reading, Observation] = {view: observed[view] for view in views}
-        under_lock_out: set[Kept] = set()
-        for reading in readings:
-            if isinstance(reading, Kept):
-                read[reading], was_locked_out = await self._kept(reading)
-                under_lock_out |= {reading} if was_locked_out else set()
+        compared = {reading: await self._compared(reading) for reading in readings if isinstance(reading, Kept)}
+        basis = {reading: lists.basis for reading, lists in compared.items()}
         again = {SYNCHRONISE} if is_ordered_again(SYNCHRONISE, self.history) else ()
         return Facts(
             self.run.clock(),
             self.cabinet,
-            read,
+            read | {reading: lists.lists for reading, lists in compared.items()},
             frozenset(again),
             self.run.tolerate,
-            frozenset(under_lock_out),
-            second_synchronisation(self.history) if KEPT & readings else None,
+            basis={view: self._basis(view) for view in views} | basis,
+            unproven={reading: lists.unproven for reading, lists in compared.items() if lists.unproven},
+            under_lock_out=frozenset(reading for reading, lists in compared.items() if lists.under_lock_out),
+            second_synchronisation=second_synchronisation(self.history) if KEPT & readings else None,
         )
 
-    async def _kept(self, reading: Kept) -> tuple[Observation, bool]:
-        """The lists as they were kept, and whether GE's users were out when they were read.
+    def _basis(self, view: View) -> Basis:
+        return self.run.remote(self.cabinet, view.system).basis(view)
 
-        As they are now where none were kept, or they were purged, or tell no dossiers: somebody may have exported them since.
+    async def _compared(self, reading: Kept) -> ComparedLists:
+        """The lists as they were kept.
+
+        As they are now where none were kept, or they were purged, or tell no dossiers, or prove nothing of the synchronisation.
         """
         kept = kept_lists(self.history).get(reading.value)
         content = self.run.ledger.kept(kept.hash) if kept is not None else None
         lists: GeLists | S4aLists | None = from_json(reading.view, content) if content is not None else None
-        if kept is None or lists is None or (isinstance(lists, S4aLists) and "dossiers" in lists.unknown):
-            log.warning("%s: %s of now are compared, not kept ones", self.cabinet.code, reading.value)
-            return (await self._observations.read((reading.view,)))[reading.view], False
-        # By GE's clock, as its lists are. A file may have been exported long before anybody was locked out.
-        is_older = isinstance(lists, GeLists) and kept.locked_out_at is not None and lists.taken_at < kept.locked_out_at
-        return lists, kept.under_lock_out and not is_older
+        tells = lists is not None and not (isinstance(lists, S4aLists) and "dossiers" in lists.unknown)
+        if kept is not None and lists is not None and tells and not why_unproven(lists, kept.basis, self.history):
+            return ComparedLists(lists, kept.basis, under_lock_out=kept.locked_out)
+        log.warning("%s: %s of now are compared, not kept ones", self.cabinet.code, reading.value)
+        now, unproven = await read_until_proven(
+            self._observations,
+            reading.view,
+            self.run,
+            live=self._live((reading.view,)),
+            why_unproven=lambda lists: self._why_unproven(lists, self.history),
+        )
+        return ComparedLists(now, self._basis(reading.view), unproven=unproven)
 
-    def _keep(self, kept: Kept, lists: Observation) -> str:
-        return self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, lists), self.run.clock())
+    def _why_unproven(self, lists: Lists, history: Sequence[Entry]) -> str:
+        view = View.GE_LISTS if isinstance(lists, GeLists) else View.S4A_LISTS
+        return why_unproven(lists, self._basis(view), history)
 
-    async def _lists(self, kept: Kept) -> dict[str, str]:
+    def _kept(self, kept: Kept, lists: Observation) -> dict[str, dict[str, str]]:
+        """As evidence: where they are kept, and who says them."""
+        name = self.run.ledger.keep(self.cabinet.code, kept.value, to_json(kept.view, lists), self.run.clock())
+        return {"kept": {kept.value: name}, "basis": {kept.value: self._basis(kept.view).value}}
+
+    async def _lists(self, kept: Kept, history: Sequence[Entry]) -> dict[str, dict[str, str]]:
         """One side's lists, read at once after the synchronisation. Users are kept waiting for it for a bounded time only."""
-        until = self.run.clock() + timedelta(seconds=self.run.pace.target_within)
+        wait = BoundedWait(self.run)
         while True:
             try:
-                read = await self._observations.read((kept.view,))
+                lists = await read_lists(self._observations, kept.view)
             except RemoteError as error:
-                may_come = error.error_class is not ErrorClass.HUMAN
-                again_at = self.run.clock() + timedelta(seconds=error.retry_after or self.run.pace.poll)
-                if not may_come or again_at >= until or self.run.stop.is_set():
-                    log.warning("%s: %s could not be kept (%s)", self.cabinet.code, kept.value, error)
-                    return {}
-                await self.run.pause((again_at - self.run.clock()).total_seconds())
+                may_come, why, at_least = error.error_class is not ErrorClass.HUMAN, str(error), error.retry_after
             else:
-                return {kept.value: self._keep(kept, read[kept.view])}
+                may_come, why, at_least = self._live((kept.view,)), self._why_unproven(lists, history), None
+                if not why:
+                    return self._kept(kept, lists)
+                self._observations.forget((kept.view,))
+            if not may_come or wait.is_over(at_least):
+                log.warning("%s: %s could not be kept (%s)", self.cabinet.code, kept.value, why)
+                return {}
+            await wait.pause(at_least)
+
+    async def _content_before(self) -> dict[str, str]:
+        """What Client Management lists before the synchronisation, by its hash; nothing where it cannot be read, or may stay so."""
+        source = self._observations.latest(View.GE_LISTS)
+        if isinstance(source, GeLists) and not source.dossiers:
+            return {}
+        try:
+            async with asyncio.timeout(CONTENT_WITHIN):
+                lists = await read_lists(self._observations, View.S4A_LISTS)
+        except (RemoteError, TimeoutError):
+            return {}
+        finally:
+            self._observations.forget((View.S4A_LISTS,))
+        assert isinstance(lists, S4aLists)
+        return {CONTENT_BEFORE: content_hash(lists)}
 
     # Entries
 
     async def _prove(self, step: Step, facts: Facts | None, reason: str) -> Entry:
         evidence = _evidence(step, facts)
+        proof = self._entry(step, EntryKind.PROOF, state=State.DONE, reason=reason, evidence=evidence)
         if step.keeps_after is not None:
-            evidence["kept"] = await self._lists(step.keeps_after)
+            evidence = _joined(evidence, await self._lists(step.keeps_after, (*self.history, proof)))
         if step.keeps_before is not None and not intended(step.name, self.history):
             # Done by a person: what was to be carried over is read now, as it was under the lock-out.
-            evidence["kept"] |= await self._lists(step.keeps_before)
+            evidence = _joined(evidence, await self._lists(step.keeps_before, (*self.history, proof)))
             self._find_miscount(step)
         self._ask_no_longer(step)
         self._find_refusals(step)
@@ -795,8 +857,7 @@ class CabinetRun:
             since = step.since(facts)
             evidence |= {"since": since.isoformat()} if since is not None else {}
             reason = reason or step.remarks(facts)
-        proof = self._entry(step, EntryKind.PROOF, state=State.DONE, reason=reason, evidence=evidence)
-        return self._record_later(proof)
+        return self._record_later(replace(proof, reason=reason, evidence=evidence))
 
     def _unmet(self, step: Step, condition: Condition, facts: Facts) -> Entry:
         self._find(step, step.findings(facts) if step.reads <= facts.read.keys() else ())
@@ -929,7 +990,14 @@ def _evidence(step: Step, facts: Facts | None) -> dict[str, Any]:
     """What an attempt's end stands on, and what the step tells besides."""
     if facts is None:
         return {}
-    return {"observed": _observed(facts)} | dict(step.tells(facts) if step.reads <= facts.read.keys() else {})
+    basis = {reading.value: facts.basis[reading].value for reading in facts.read}
+    return {"observed": _observed(facts), "basis": basis} | dict(
+        step.tells(facts) if step.reads <= facts.read.keys() else {}
+    )
+
+
+def _joined(evidence: Mapping[str, Any], more: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    return {**evidence, **{name: {**evidence.get(name, {}), **told} for name, told in more.items()}}
 
 
 def _observed(facts: Facts) -> Mapping[str, Any]:

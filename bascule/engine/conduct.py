@@ -19,6 +19,7 @@ from bascule.engine.overdue import in_words, raise_alarms
 from bascule.engine.run import Run
 from bascule.engine.walk import DefectInBascule, migrate
 from bascule.errors import CabinetTaken, LeaseLost
+from bascule.facts import CLOCKS_DIFFER
 from bascule.inventory import WaveSettings
 from bascule.ledger import LEASE_SECONDS, Entry, EntryKind
 from bascule.model import Cabinet, Lifecycle, Outcome, grade
@@ -31,9 +32,6 @@ from bascule.waves.order import Planned
 log = logging.getLogger("bascule.engine")
 
 Migrate = Callable[[Run, Cabinet], Awaitable[Standing]]
-
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How far the clocks of two machines of a team may be apart."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from bascule.checks.reconciliation import Reconciliation
-from bascule.connectors import OperationStatus
+from bascule.connectors import Basis, OperationStatus
 from bascule.connectors.contract import VERBS
 from bascule.facts import View
 from bascule.ledger import Entry, EntryKind, orders_of
@@ -362,29 +362,27 @@ class KeptLists:
     """One side's lists, as the last synchronisation's entries name them."""
 
     hash: str
-    under_lock_out: bool
+    basis: Basis
+    locked_out: bool
     """GE's users were kept out by us when these were kept; where people synchronised, they are back by then."""
-    locked_out_at: datetime | None
-    """Since when, by GE's clock; None where nothing tells."""
 
 
 def kept_lists(history: History) -> dict[str, KeptLists]:
     """By what they are."""
     kept: dict[str, KeptLists] = {}
-    locked_out_at = None
     for entry in history:
-        shown = _ge_shown(entry)
         if SYNCHRONISE in steps_retracted(entry):
             kept.clear()
-        if entry.step == LOCK_OUT and entry.kind is EntryKind.PROOF:
-            locked_out_at = shown.get("locked_out_at")
-        elif entry.step == SYNCHRONISE and orders_again(entry):
+        if entry.step == SYNCHRONISE and orders_again(entry):
             kept.clear()
         elif entry.step == SYNCHRONISE:
             # An intent is written under our lock-out only: the step requires it.
-            out = entry.kind is EntryKind.INTENT or shown.get("locked_out_by") == OUR_NAME
-            since = datetime.fromisoformat(locked_out_at) if locked_out_at else None
-            kept |= {what: KeptLists(name, out, since) for what, name in entry.evidence.get("kept", {}).items()}
+            out = entry.kind is EntryKind.INTENT or _ge_shown(entry).get("locked_out_by") == OUR_NAME
+            basis = entry.evidence.get("basis", {})
+            kept |= {
+                what: KeptLists(name, Basis(basis.get(what, Basis.AGENT)), out)
+                for what, name in entry.evidence.get("kept", {}).items()
+            }
     return kept
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any
 
-from bascule.connectors import Observation
+from bascule.connectors import Basis, Observation
 from bascule.connectors.contract import verb_named
 from bascule.engine.cabinet import first_unmet
 from bascule.engine.decisions import (
@@ -133,7 +133,7 @@ class _Looking:
         self._run = run
         self._cabinet = cabinet
         self._history = history
-        self._observations = Observations(cabinet, run.remote)
+        self._observations = Observations(cabinet, run.remote, run.clock)
         self._again = frozenset({SYNCHRONISE} if is_ordered_again(SYNCHRONISE, history) else ())
 
     async def now(self, step: Step) -> Foreseen:
@@ -216,7 +216,10 @@ class _Looking:
         latest: dict[Reading, Observation] = {
             view: seen for view in View if (seen := self._observations.latest(view)) is not None
         }
-        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate)
+        basis: dict[Reading, Basis] = {
+            view: self._run.remote(self._cabinet, view.system).basis(view) for view in View if view in latest
+        }
+        return Facts(self._run.clock(), self._cabinet, latest, self._again, self._run.tolerate, basis)
 
 
 def _asked(writes: Iterable[Write]) -> str:

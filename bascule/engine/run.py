@@ -38,7 +38,7 @@ class Pace:
     patience_at_most: float = 900.0
     """Bounds each step's own patience."""
     target_within: float = 180.0
-    """How long the users may stay locked out while the target's lists cannot be read after the synchronisation."""
+    """How long users may stay locked out while lists of the source, or of the target after the synchronisation, cannot be had of now."""
     agent_away: float = 1800.0
     """How long the cabinets of a run wait for an agent that answers nobody, before they end as it left them."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)

@@ -13,6 +13,7 @@ import pandas as pd
 from bascule.checks.reconciliation import KINDS, LISTED, Reconciliation
 from bascule.ledger import SAID_OF_ORDERS, Entry, EntryKind, Ledger, going_on, orders_of, standing_findings
 from bascule.model import ARRIVED, Outcome
+from bascule.reports.basis import basis_of
 from bascule.reports.comparison import comparison
 from bascule.reports.frames import (
     cabinets_frame,
@@ -56,6 +57,7 @@ MORE_COLUMNS = ["code", "name", "site", "size", "dossiers", "arrived_at", *SPENT
 FINDING_COLUMNS = "code step rule level about says remedy at run".split()
 APPROVAL_COLUMNS = "code at who did about step result because".split()
 RECONCILED_COLUMNS = "code at live what source target missing extra different tolerated expected not_compared".split()
+PROOF_COLUMNS = "code step at rests_on".split()
 DIFFERENCE_COLUMNS = "code what kind key group detail".split()
 EXPECTED = 20
 """Expected things of a cabinet that are named: nobody has to see to them, and every cabinet has contacts."""
@@ -118,6 +120,8 @@ class Account:
     """What the last look of each step found: FINDING_COLUMNS."""
     approvals: pd.DataFrame
     """What people did, in the order of time: APPROVAL_COLUMNS."""
+    proofs: pd.DataFrame
+    """The last proof of each step of each cabinet, and who says what it observed: PROOF_COLUMNS."""
     reconciled: pd.DataFrame
     """The last comparison of each cabinet, a row a kind of thing: RECONCILED_COLUMNS; `live`: made again after the step."""
     differences: pd.DataFrame
@@ -218,6 +222,7 @@ def account_of(
         reservations=reservations_frame(cabinets, findings),
         findings=findings,
         approvals=_said(reading.said, chain),
+        proofs=pd.DataFrame(reading.proofs, columns=PROOF_COLUMNS),
         reconciled=pd.DataFrame(reading.reconciled, columns=RECONCILED_COLUMNS),
         differences=pd.DataFrame(reading.differences, columns=DIFFERENCE_COLUMNS),
         durations=durations_frame(told),
@@ -248,6 +253,7 @@ class _Reading:
     more: list[tuple[object, ...]] = field(default_factory=list)
     findings: list[tuple[object, ...]] = field(default_factory=list)
     said: list[tuple[object, ...]] = field(default_factory=list)
+    proofs: list[tuple[object, ...]] = field(default_factory=list)
     reconciled: list[tuple[object, ...]] = field(default_factory=list)
     differences: list[tuple[object, ...]] = field(default_factory=list)
     heads: list[tuple[object, ...]] = field(default_factory=list)
@@ -273,6 +279,7 @@ class _Reading:
         was_taken_up = any(entry.kind in (EntryKind.BEGAN, EntryKind.ENDED) for entry in ours)
         self.findings += [_found(entry) for entry in standing_findings(history if was_taken_up else ())]
         self.said += [_person(entry) for entry in ours if entry.kind in SAID]
+        self.proofs += _proofs(history)
         compared = last_comparison(history) if was_taken_up else None
         if compared is not None:
             self.reconciled += _compared(*compared)
@@ -315,6 +322,13 @@ class _Reading:
             begun=self.begun,
             door=self.door,
         )
+
+
+def _proofs(history: Sequence[Entry]) -> Iterator[tuple[object, ...]]:
+    orders = tuple(orders_of(history).values())
+    last = {entry.step: entry for entry in history if entry.kind is EntryKind.PROOF}
+    for proof in last.values():
+        yield proof.cabinet, proof.step, proof.at, list(basis_of(proof, orders))
 
 
 def _arrived_at(of_one: Sequence[Entry]) -> datetime | None:

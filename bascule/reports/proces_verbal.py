@@ -175,6 +175,8 @@ def view(record: Record, language: Language, zone: ZoneInfo) -> dict[str, Any]:
             ]
             for one in record.steps
         ],
+        "basis_title": word("pv.basis"),
+        "basis": list(_basis(record, language, when)),
         "compared_title": word("pv.compared"),
         "compared_says": _compared_says(record, language, when, lost=lost),
         "compared_head": [
@@ -271,6 +273,18 @@ def _people(one: StepRecord, language: Language) -> str:
     if not one.takes_two:
         return done
     return language.word("pv.done_approved", done=done, approver=one.approved_by or language.word("pv.nobody"))
+
+
+def _basis(record: Record, language: Language, when: Any) -> Iterator[list[str]]:
+    """Who says what, and which proofs rest on it."""
+    steps: dict[str, list[str]] = {}
+    for step in record.steps:
+        for one in step.rests_on:
+            told = {name: one[name] for name in one if name not in ("basis", "at", "system")}
+            system = language.word(f"pv.system.{one['system']}")
+            says = language.word(f"pv.rests_on.{one['basis']}", system=system, at=when(one.get("at")), **told)
+            steps.setdefault(says, []).append(language.word(f"step.{step.step}"))
+    yield from ([says, ", ".join(names)] for says, names in steps.items())
 
 
 def _compared_says(record: Record, language: Language, when: Any, *, lost: bool) -> str:

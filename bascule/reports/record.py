@@ -18,6 +18,7 @@ from bascule.connectors import OperationStatus
 from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import PROCEDURE, Kept, Step, steps_written_by
+from bascule.reports.basis import basis_of
 from bascule.reports.status import RUN_KINDS, instant_in_utc, stands_by
 from bascule.workorders import OrderState, Result, WorkOrder
 
@@ -50,6 +51,8 @@ class StepRecord:
     """Who did not approve the answer; a later approval may stand beside it."""
     proof: str | None
     """The hash of the entry that proves it."""
+    rests_on: tuple[Mapping[str, str], ...]
+    """Who says what the proof observed: basis, system, and `at` of exported lists, `by` of answers."""
     attempts: int
 
 
@@ -188,6 +191,7 @@ def _step(step: Step, history: Sequence[Entry], orders: Sequence[WorkOrder]) -> 
         approved_by=order.approval.by if order is not None and order.approval is not None else None,
         refused_by=order.refusal.by if order is not None and order.refusal is not None else None,
         proof=last.hash if last is not None and last.kind is EntryKind.PROOF else None,
+        rests_on=basis_of(last, orders) if last is not None and last.kind is EntryKind.PROOF else (),
         attempts=len(ends),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 import threading
 import warnings
 import zipfile
@@ -18,6 +19,9 @@ from bascule.tables.problems import Broken, Problem
 MAX_PARTS = 500
 MAX_PART = 2 * 1024**2
 """Bytes, unpacked, of what is neither a sheet nor the strings that sheets share."""
+
+PROPERTIES = "docProps/core.xml"
+_DATED = re.compile(rb"<dcterms:(?:created|modified)\b[^<>]*>([^<>]*)<")
 
 DAMAGED = Broken("is not a sound Excel workbook", "Open it in Excel and save it again as .xlsx")
 
@@ -41,6 +45,20 @@ def sheets_of(content: bytes, accepted: Accepted) -> Iterator[list[Any]]:
         raise DAMAGED from None
 
 
+def dates_in(content: bytes) -> tuple[dt.datetime, ...]:
+    """When a workbook says that it was created and last modified; what it does not say is left out. Raises Broken."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as parts:
+            properties = parts.read(PROPERTIES)
+    except KeyError:
+        return ()
+    except Exception:  # noqa: BLE001  zipfile answers a hostile or damaged part with any exception there is
+        raise DAMAGED from None
+    return tuple(
+        found for text in _DATED.findall(properties) if (found := _instant_in(text.decode("ascii", "replace")))
+    )
+
+
 def table_of(sheet: Any, file: str, problems: list[Problem], *, at_most: int) -> Table:
     """The rows of one sheet; what stands under no header is added to `problems`. Raises Broken."""
     rows = _filled_rows(sheet, at_most)
@@ -57,6 +75,15 @@ def table_of(sheet: Any, file: str, problems: list[Problem], *, at_most: int) ->
         padding = [Cell("", line, column=place) for place in range(len(cells) + 1, len(headers) + 1)]
         table.rows.append(Row(line, headers, cells[: len(headers)] + padding))
     return table
+
+
+def _instant_in(text: str) -> dt.datetime | None:
+    """Excel writes UTC."""
+    try:
+        told = dt.datetime.fromisoformat(text.strip())
+        return (told if told.tzinfo else told.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _measure(content: bytes, accepted: Accepted) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos engine|prefect`: many seeds, each a storm of its own; stops at the first broken promise."""
+"""`python -m tests.chaos engine|prefect`: many seeds, each a storm of its own; stops at the first broken promise, or goes on."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.forms import Form, by_command, by_engine
 from tests.chaos.ledgers import PostgreSql, postgresql
+from tests.chaos.oracle import untrue
 from tests.chaos.processes import Systems, some_cabinets
 from tests.chaos.promises import States, broken, states_of
-from tests.chaos.storm import Strikes, storm
+from tests.chaos.storm import UNDETECTABLE, Strikes, storm
 
 OFTEN = [Strikes.RUN, Strikes.RUN, Strikes.FAULTS, Strikes.FAULTS, Strikes.SANDBOX]
 SEVERAL = [Strikes.COMPANY, Strikes.STALL] * 2
@@ -51,14 +53,15 @@ class Told:
     where: str
     runs: int
     strikes: Counter[Strikes]
+    faults: Counter[str]
+    """Faults that were put, by name."""
     taken_over: int
     """Times that a run which lived, after all, found that a cabinet of its own was another's."""
     seconds: float
     problems: tuple[str, ...]
 
     def __str__(self) -> str:
-        struck = ", ".join(f"{strikes} {count}" for strikes, count in sorted(self.strikes.items()))
-        told = f"seed {self.seed}: {self.runs} runs, ledger on {self.where}, {self.seconds:.1f} s; struck: {struck}; {self.taken_over} taken over"
+        told = f"seed {self.seed}: {self.runs} runs, ledger on {self.where}, {self.seconds:.1f} s; struck: {counted(self.strikes)}; {self.taken_over} taken over"
         return "\n".join((told, *(f"  BROKEN: {problem}" for problem in self.problems)))
 
 
@@ -66,7 +69,7 @@ def main() -> int:
     given = _parser().parse_args()
     way, wave, began = WAYS[given.way].without(given.without), some_cabinets(given.cabinets), time.monotonic()
     seeds = [given.seed] if given.seed is not None else range(given.seeds)
-    struck, taken_over, done = Counter[Strikes](), 0, 0
+    struck, faults, taken_over, done, bad = Counter[Strikes](), Counter[str](), 0, 0, 0
     with postgresql() as server, ThreadPoolExecutor(1) as aside:
         if isinstance(server, str):
             say(f"Every ledger is on SQLite, as there is no PostgreSQL: {server}.")
@@ -78,15 +81,18 @@ def main() -> int:
                 say(
                     f"This seed alone: python -m tests.chaos {given.way} --cabinets {len(wave)} --seed {told.seed}{left_out}"
                 )
-                return 1
+                bad += 1
+                if not given.keep_going:
+                    return 1
             done += 1
             struck += told.strikes
+            faults += told.faults
             taken_over += told.taken_over
-    counts = ", ".join(f"{strikes} {count}" for strikes, count in sorted(struck.items()))
+    kept = f"promises broken by {bad} of them" if bad else "every promise kept"
     say(
-        f"{done} seeds × {len(wave)} cabinets ({given.way}) in {time.monotonic() - began:.0f} s: every promise kept. Struck: {counts}. Taken over from the living: {taken_over}."
+        f"{done} seeds × {len(wave)} cabinets ({given.way}) in {time.monotonic() - began:.0f} s: {kept}. Struck: {counted(struck)}. Faults: {counted(faults)}. Taken over from the living: {taken_over}."
     )
-    return 0
+    return 1 if bad else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=_at_least_one, default=100, help="how many, from 0 on")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--without", choices=list(Strikes), action="append", default=[], help="what is not to strike")
+    parser.add_argument("--keep-going", action="store_true", help="past broken promises, to the last seed")
     parser.add_argument("--cabinets", type=_at_least_one, default=40)
     parser.add_argument("--together", type=_at_least_one, default=os.cpu_count(), help="seeds at once")
     return parser
@@ -124,18 +131,25 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Fu
     """What it leaves behind is kept where a promise was broken."""
     began, folder = time.monotonic(), Path(tempfile.mkdtemp(prefix=f"bascule-chaos-{seed}-"))
     to_cut = server if isinstance(server, PostgreSql) and seed % way.on_postgresql == way.on_postgresql - 1 else None
-    weather = storm(seed, may_strike=[*way.may_strike, *([Strikes.LEDGER] * 3 if to_cut else [])])
+    wave = some_cabinets(count)
+    may_strike = [*way.may_strike, *([Strikes.LEDGER] * 3 if to_cut else [])]
+    weather = storm(seed, may_strike=may_strike, codes=[cabinet.code for cabinet in wave])
     ledger_url = to_cut.new_ledger() if to_cut else f"sqlite:///{folder / 'ledger.db'}"
-    systems = Systems(folder, some_cabinets(count), weather.honour_keys)
+    systems = Systems(folder, wave, weather.honour_keys)
     ordeal = way.form(folder, systems, ledger_url)
+    ordeal.lied_about, ordeal.holds_up = weather.told_of(), weather.holds_up
+    undetectable = weather.told_of(*UNDETECTABLE)
     if to_cut:
         ordeal.cut_ledger = lambda: to_cut.cut(ledger_url, weather.chance)
     try:
         with ordeal.under_way():
             for gust in weather.gusts:
                 ordeal.meet(gust)
+            ordeal.problems += untrue(ledger_url, systems, undetectable=undetectable)
             ordeal.end_in_calm()
-            ordeal.problems += broken(ledger_url, systems, calm.result())
+            ordeal.problems += broken(
+                ledger_url, systems, calm.result(), lied_about=ordeal.lied_about, undetectable=undetectable
+            )
     except Exception as trouble:  # noqa: BLE001  # told with the seed that met it
         ordeal.problems.append(f"{type(trouble).__name__}: {trouble}")
     taken_over = (folder / "runs.log").read_text(encoding="utf-8", errors="replace").count(TAKEN_OVER)
@@ -150,7 +164,9 @@ def survived(seed: int, way: Way, count: int, server: PostgreSql | str, calm: Fu
         if to_cut:
             to_cut.drop(ledger_url)
     where = "PostgreSQL" if to_cut else "SQLite"
-    return Told(seed, where, ordeal.runs, ordeal.strikes, taken_over, time.monotonic() - began, tuple(ordeal.problems))
+    faults = Counter(str(fault["fault"]) for gust in weather.gusts for fault in gust.faults)
+    seconds = time.monotonic() - began
+    return Told(seed, where, ordeal.runs, ordeal.strikes, faults, taken_over, seconds, tuple(ordeal.problems))
 
 
 def some_at_once(survive: Callable[[int], Told], seeds: Iterable[int], together: int) -> Iterator[Told]:
@@ -163,6 +179,10 @@ def some_at_once(survive: Callable[[int], Told], seeds: Iterable[int], together:
             for one in ended:
                 yield one.result()
             begun |= {pool.submit(survive, seed) for seed in islice(waiting, len(ended))}
+
+
+def counted(what: Mapping[Any, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(what.items()))
 
 
 def say(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from bascule.connectors import Observation, OperationStatus, Order, Remote
+from bascule.connectors import Basis, Observation, OperationStatus, Order, Remote
 from bascule.connectors.contract import VERBS
 from bascule.connectors.extracts import ExtractsRemote, read_mapping
-from bascule.errors import RemoteRefuses
+from bascule.connectors.operator.forms import EvidenceRefused
+from bascule.engine.observing import Observations
+from bascule.errors import RemoteImplausible, RemoteRefuses
 from bascule.facts import GeFacts, GeLists, View, type_of_view
 from bascule.model import Cabinet, ErrorClass, Kind, System
 from bascule.workorders import OrderState
@@ -167,6 +170,53 @@ async def test_1_people_are_not_asked_for_lists(connected: Connected) -> None:
     with pytest.raises(RemoteRefuses, match="not asked for lists") as refused:
         await connected.observe(View.GE_LISTS)
     assert "operator+extracts" in refused.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("connected", "facts", "lists"),
+    [
+        ("http", Basis.AGENT, Basis.AGENT),
+        ("extracts", Basis.LISTS, Basis.LISTS),
+        ("operator+http", Basis.AGENT, Basis.AGENT),
+        ("operator+extracts", Basis.PEOPLE, Basis.LISTS),
+        ("http with people for what is theirs", Basis.AGENT, Basis.AGENT),
+    ],
+    indirect=["connected"],
+)
+def test_1_who_says_what_is_observed_is_told(connected: Connected, facts: Basis, lists: Basis) -> None:
+    remote = connected.remote_of(System.GE)
+    assert (remote.basis(View.GE), remote.basis(View.GE_LISTS)) == (facts, lists)
+
+
+@only("http", "http with people for what is theirs", "extracts", "operator+http", "operator+extracts")
+async def test_1_lists_of_an_instant_that_cannot_be_are_not_believed(connected: Connected) -> None:
+    to = "2030-01-01T00:00:00Z"
+    wrong = {"fault": "wrong-instant", "cabinets": [ours.code], "system": "ge", "field": "lists.taken_at", "to": to}
+    await connected.at.on.faults(wrong)
+    for path in (connected.extracts / ours.code / "ge").iterdir():
+        os.utime(path, (datetime.fromisoformat(to).timestamp(),) * 2)
+    observations = Observations(ours, lambda _, system: connected.remote_of(system), connected.at.on.time.now)
+    with pytest.raises(
+        RemoteImplausible, match="`taken_at` is 2030-01-01 00:00:00 UTC, which lies in the fu"
+    ) as refused:
+        await observations.read((View.GE_LISTS,))
+    assert refused.value.error_class is ErrorClass.DATA
+    assert refused.value.remedy
+
+
+@only("operator", "operator+extracts")
+async def test_1_an_answer_of_an_instant_that_cannot_be_is_refused_in_words(connected: Connected) -> None:
+    await connected.remote_of(System.GE).act(ours, connected.order("restart"))
+    [asked] = connected.at.open_orders()
+    for at, says in (
+        ("2030-01-01T00:00", "lies in the future"),
+        ("1999-01-01T00:00", "lies before 2020"),
+        ("0001-01-01T00:00+14:00", "is no instant that can be"),
+        ("9999-12-31T23:59:59-14:00", "is no instant that can be"),
+        ("0001-01-01T00:00", "is no instant that can be"),
+    ):
+        with pytest.raises(EvidenceRefused, match=f"restarted_at: {says}"):
+            await connected.at.answer(asked, restarted_at=at)
 
 
 @only("extracts")

@@ -12,6 +12,10 @@ CABINET = "cabinet"
 """A field of no fact: the SIREN or the code of the cabinet, on every line of a list."""
 
 
+EXPORTED_AT = "exported_at"
+"""A field of no fact, and of every list: when it was exported, on each of its lines."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedList:
     name: str
@@ -26,7 +30,11 @@ class ExportedList:
     def fields(self) -> tuple[str, ...]:
         """What a mapping gives headers for."""
         own = tuple(field.name for field in fields(self.of))
-        return (*own, CABINET) if CABINET in self.may_lack else own
+        return (*own, *((CABINET,) if CABINET in self.may_lack else ()), EXPORTED_AT)
+
+    def needs(self, field: str) -> bool:
+        """Whether a column must be there for it."""
+        return field != EXPORTED_AT and field not in self.may_lack
 
 
 CONTACTS = ExportedList(name="contacts", told_as="contacts", of=Contact, may_lack=frozenset({"id", "collaborateur"}))

@@ -103,7 +103,7 @@ def _wrong_with(written: Mapping[str, Mapping[str, Part]]) -> Iterator[str]:
             part = parts.get(one.name)
             if part is not None or one.needed:
                 allowed = (FILES, *one.fields, *((ALL_RIGHTS,) if _may_name_all_rights(system, one) else ()))
-                needed = [key for key in (FILES, *one.fields) if key not in one.may_lack]
+                needed = [key for key in (FILES, *one.fields) if key == FILES or one.needs(key)]
                 yield from _wrong_with_part(part, allowed, needed, f"{name}.{one.name}")
         beginnings = [(one, word) for one, part in parts.items() for word in part.get(FILES, ())]
         yield from _said_twice(beginnings, name, "begins the files of")

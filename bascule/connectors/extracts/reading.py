@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from bascule.connectors.extracts.dates import SIDECAR, sidecar_in
 from bascule.connectors.extracts.lists import LISTS, ExportedList
 from bascule.connectors.extracts.mapping import ExtractsMapping, ListMapping, recognisable
 from bascule.connectors.extracts.rows import EXPORT_AGAIN, of_another, read_rows
@@ -16,7 +18,7 @@ from bascule.facts import GeLists, S4aLists, Untold
 from bascule.model import Cabinet, System
 from bascule.tables.cells import Table
 from bascule.tables.from_csv import read_csv
-from bascule.tables.from_xlsx import sheets_of, table_of
+from bascule.tables.from_xlsx import dates_in, sheets_of, table_of
 from bascule.tables.opening import Accepted, content_of, text_of
 from bascule.tables.problems import Broken, Problem
 from bascule.tables.text import mended_encoding
@@ -49,7 +51,11 @@ class Found:
 
     @property
     def modified_at(self) -> datetime:
-        return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
+        try:
+            return datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
+        except (ValueError, OverflowError):
+            # Some file systems hold more than a calendar does.
+            return datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +68,15 @@ class ReadList:
     unused: tuple[str, ...] = ()
     """Headers that the mapping does not name."""
     problems: tuple[Problem, ...] = ()
+    stated_at: tuple[datetime, ...] = ()
+    """When it was made, as its lines, or a workbook's own properties, say."""
     ends_open: bool | None = None
     """Whether the last line has no line end; None where there are no lines."""
+
+    @property
+    def made_at(self) -> datetime | None:
+        """The earliest of what the file says and when it was written: who copies or unpacks it makes no old list new."""
+        return min((self.found.modified_at, *self.stated_at)) if self.found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +85,20 @@ class ReadFolder:
     lists: tuple[ReadList, ...]
     unused: tuple[str, ...]
     """Files that are no list."""
+    stated_at: datetime | None = None
+    """When all of it was exported, as the file beside the lists says."""
+    wrong: tuple[Problem, ...] = ()
+    """What is wrong with the folder itself."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return tuple(problem for one in self.lists for problem in one.problems)
+        return (*self.wrong, *(problem for one in self.lists for problem in one.problems))
 
     @property
     def taken_at(self) -> datetime:
-        """When the oldest of its files was written, if there is one."""
-        return min(one.found.modified_at for one in self.lists if one.found)
+        """When the oldest of its lists was made, if there is one."""
+        made_at = [one.made_at for one in self.lists if one.made_at is not None]
+        return min(made_at if self.stated_at is None else [*made_at, self.stated_at])
 
 
 def read_ge(folder: Path, mapping: ExtractsMapping, cabinet: Cabinet) -> GeLists:
@@ -119,6 +137,8 @@ def examine(system: System, folder: Path, mapping: ExtractsMapping, cabinet: Cab
     unused = []
     for file in files:
         name = _list_of(file.path, mapped)
+        if file.path.name == SIDECAR:
+            continue
         if name is None:
             unused.append(file.path.name)
         else:
@@ -129,7 +149,19 @@ def examine(system: System, folder: Path, mapping: ExtractsMapping, cabinet: Cab
         else _absent(one, folder, mapped)
         for one in LISTS[system]
     ]
-    return ReadFolder(path=folder, lists=tuple(_with_cut_ones_told(lists)), unused=tuple(unused))
+    wrong: list[Problem] = []
+    stated_at = None
+    try:
+        stated_at = sidecar_in(folder, ZoneInfo(cabinet.timezone))
+    except Broken as broken:
+        wrong.append(Problem(f"{folder.name}/{SIDECAR}", None, None, None, broken.rule, broken.fix))
+    return ReadFolder(
+        path=folder,
+        lists=tuple(_with_cut_ones_told(lists)),
+        unused=tuple(unused),
+        stated_at=stated_at,
+        wrong=tuple(wrong),
+    )
 
 
 def files_in(folder: Path) -> tuple[Found, ...]:
@@ -189,6 +221,7 @@ def _read(
         content = content_of(file.path, ACCEPTED)
         is_workbook = file.path.suffix.lower() == ".xlsx"
         table = _from_workbook(content, named, problems) if is_workbook else _from_text(content, named, problems)
+        own = dates_in(content) if is_workbook else ()
     except Broken as broken:
         problems.append(Problem(named, None, None, None, broken.rule, broken.fix))
         return ReadList(of=one, found=file, problems=tuple(problems))
@@ -200,6 +233,7 @@ def _read(
         found=file,
         rows=rows.facts,
         unused=rows.unused,
+        stated_at=(*own, *((rows.exported_at,) if rows.exported_at else ())),
         problems=tuple(problems),
         ends_open=None if is_workbook else not content.endswith((b"\n", b"\r")),
     )

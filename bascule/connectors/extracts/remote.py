@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from bascule.connectors import Observation, Operation, Order
+from bascule.connectors import Basis, Observation, Operation, Order
 from bascule.connectors.extracts.mapping import ExtractsMapping
 from bascule.connectors.extracts.reading import READERS, ExtractsUnreadable, Found, files_in, needed_in
 from bascule.errors import RemoteRefuses
@@ -71,6 +71,15 @@ class Kept:
     files: tuple[Found, ...]
     lists: Lists
 
+    @property
+    def as_they_say(self) -> str:
+        """Where the files were written later than the lists say that they were made."""
+        return (
+            ""
+            if any(file.modified_at <= self.lists.taken_at for file in self.files)
+            else " by what they say themselves"
+        )
+
 
 class ExtractsRemote:
     """Stands for one system. The lists of a cabinet lie in `<root>/<code>/<system>`; who exports them, writes them there."""
@@ -99,6 +108,9 @@ class ExtractsRemote:
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return False
 
+    def basis(self, view: View) -> Basis:
+        return Basis.LISTS
+
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in LISTS:
             return nothing_known(view, cabinet.code, self._clock())
@@ -107,7 +119,7 @@ class ExtractsRemote:
         self._kept[key] = kept
         while len(self._kept) > CABINETS_KEPT:
             del self._kept[next(iter(self._kept))]
-        await self._refuse_stale(cabinet, view, kept.lists.taken_at)
+        await self._refuse_stale(cabinet, view, kept)
         return kept.lists
 
     async def act(self, cabinet: Cabinet, order: Order) -> Operation:
@@ -152,7 +164,8 @@ class ExtractsRemote:
             )
         return Kept(files, lists)
 
-    async def _refuse_stale(self, cabinet: Cabinet, view: View, taken_at: datetime) -> None:
+    async def _refuse_stale(self, cabinet: Cabinet, view: View, kept: Kept) -> None:
+        taken_at = kept.lists.taken_at
         now, folder = self._clock(), self._folder(cabinet)
         changed = await self._not_before(cabinet, view)
         if changed is not None and taken_at < changed[0]:
@@ -162,7 +175,7 @@ class ExtractsRemote:
         else:
             return
         raise RemoteRefuses(
-            f"{cabinet.code}: the exported lists in {folder} are {in_words(now - taken_at)} old, {why}",
+            f"{cabinet.code}: the exported lists in {folder} are {in_words(now - taken_at)} old{kept.as_they_say}, {why}",
             code=STALE,
             error_class=ErrorClass.HUMAN,
             remedy=f"export all of them again into {folder}: {needed_in(self.system, self._mapping)}",

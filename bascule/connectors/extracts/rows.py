@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo
 
 from stdnum.fr import siren, siret
 
-from bascule.connectors.extracts.lists import CABINET, ExportedList
+from bascule.connectors.extracts.dates import instant_in
+from bascule.connectors.extracts.lists import CABINET, EXPORTED_AT, ExportedList
 from bascule.connectors.extracts.mapping import ExtractsMapping, ListMapping, recognisable
 from bascule.facts import Contact, DossierStatus, UserStatus
 from bascule.model import Cabinet, System
@@ -28,6 +31,8 @@ class Rows:
     facts: tuple[Any, ...] = ()
     unused: tuple[str, ...] = ()
     """Headers that the mapping does not name."""
+    exported_at: datetime | None = None
+    """The earliest instant that its lines state."""
 
 
 @dataclass(slots=True)
@@ -57,9 +62,10 @@ def read_rows(
     told = Told(table)
     of_list = mapping.lists[system][one.name]
     columns, unused = _columns(table, of_list, f"{system.value}.{one.name}", one, told)
-    facts = () if told.problems() else tuple(_facts(table, columns, one, mapping, cabinet, told))
+    stated: list[datetime] = []
+    facts = () if told.problems() else tuple(_facts(table, columns, one, mapping, cabinet, told, stated))
     problems.extend(told.problems())
-    return Rows(facts, unused)
+    return Rows(facts, unused, min(stated, default=None))
 
 
 def _columns(
@@ -83,7 +89,7 @@ def _columns(
         else:
             columns[name] = place
     for name in one.fields:
-        if name not in columns and name not in one.may_lack:
+        if name not in columns and one.needs(name):
             known = of_list.headers[name]
             others = f" or {', '.join(f'`{header}`' for header in known[1:])}" if known[1:] else ""
             fix = f"Export it as `{known[0]}`{others}, or write its header under {part}.{name} of the mapping"
@@ -98,7 +104,9 @@ def _facts(
     mapping: ExtractsMapping,
     cabinet: Cabinet,
     told: Told,
+    stated: list[datetime],
 ) -> list[Any]:
+    """`stated`: when the lines say that they were exported is added to it."""
     converters = _converters(one, mapping, cabinet)
     reads = [(name, place, converters[name]) for name, place in columns.items()]
     absent = {name: "" if name == "address" else None for name in one.may_lack - columns.keys()}
@@ -115,6 +123,8 @@ def _facts(
             except Broken as broken:
                 told.say(cell.line, table.headers[place], cell.text or None, broken)
         values.pop(CABINET, None)
+        if (exported_at := values.pop(EXPORTED_AT, None)) is not None:
+            stated.append(exported_at)
         if one.of is Contact and not values.get("id"):
             values["id"] = f"{table.file}:{row.line}"  # two contacts without one are never the same
         if len(values) == whole:
@@ -136,9 +146,10 @@ def _converters(one: ExportedList, mapping: ExtractsMapping, cabinet: Cabinet) -
         for name, length, valid in (("siren", 9, siren.is_valid), ("siret", 14, siret.is_valid))
         if name in hints
     }
+    of_no_fact = {CABINET: _ours(cabinet), EXPORTED_AT: _instant(cabinet)}
     if one.told_as == "rights" and mapping.right_names is not None:
         by_name["right"] = _among(mapping.right_names)
-    return {field.name: by_type[hints[field.name]] for field in fields(one.of)} | by_name | {CABINET: _ours(cabinet)}
+    return {field.name: by_type[hints[field.name]] for field in fields(one.of)} | by_name | of_no_fact
 
 
 def _text(text: str) -> str:
@@ -184,6 +195,18 @@ def _among(names: tuple[str, ...]) -> Convert:
                 "is no right that the mapping names", "Add it to ge.droits.all of the mapping, or remove that key"
             )
         return text
+
+    return convert
+
+
+def _instant(cabinet: Cabinet) -> Convert:
+    zone = ZoneInfo(cabinet.timezone)
+    seen: dict[str, datetime | None] = {"": None}
+
+    def convert(text: str) -> object:
+        if text not in seen:
+            seen[text] = instant_in(text, zone) if text.strip() else None
+        return seen[text]
 
     return convert
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
-from bascule.connectors import Health, Observation, Operation, Order, users_wait
+from bascule.connectors import Basis, Health, Observation, Operation, Order, users_wait
 from bascule.connectors.contract import VERSION, AgentOperation, HealthBody, Operations, Token, error_coded, verb_named
 from bascule.connectors.http.answers import adapter, meaning, shown, strangeness
 from bascule.connectors.http.bearer import Bearer, Held
@@ -143,6 +143,9 @@ class HttpRemote:
     def share_among(self, parties: int) -> None:
         """So many processes ask this system: each keeps to its part of the rate."""
         self._pace.share_among(parties)
+
+    def basis(self, view: View) -> Basis:
+        return Basis.AGENT
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         lists = view in (View.GE_LISTS, View.S4A_LISTS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, get_args
 from zoneinfo import ZoneInfo
@@ -17,15 +17,13 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from stdnum import iban
 
+from bascule.facts import CLOCKS_DIFFER, EARLIEST
 from bascule.tables.problems import Broken, did_you_mean, shown
 from bascule.tables.text import clean
 from bascule.workorders import Result, WorkOrder
 
 BACKUP_LASTS = timedelta(hours=24)
 """How old a backup may be when users are locked out. A test holds it to the procedure."""
-
-CLOCKS_DIFFER = timedelta(minutes=5)
-"""How far ahead of ours the clock on a person's wall may be."""
 
 YES, NO = ("yes", "oui", "true", "vrai", "1", "y", "o"), ("no", "non", "false", "faux", "0", "n")
 PERHAPS_AN_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE)
@@ -384,9 +382,11 @@ def _in_utc(value: Any, zone: ZoneInfo) -> Any:
 
 
 def _unclear(values: Mapping[str, Any], zone: ZoneInfo) -> Iterator[Wrong]:
-    """Hours that the clocks of the cabinet show twice, or not at all."""
+    """Hours that the clocks of the cabinet show twice, or not at all; and what is no instant in another zone."""
     for name, value in values.items():
-        if isinstance(value, datetime) and value.tzinfo is None:
+        if isinstance(value, datetime) and value.year in (MINYEAR, MAXYEAR):
+            yield Wrong(name, value.isoformat(), "is no instant that can be", "Check the year")
+        elif isinstance(value, datetime) and value.tzinfo is None:
             first, second = (value.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
             if first != second:
                 rule = "is an hour that clocks showed twice, or not at all, that night"
@@ -418,13 +418,17 @@ def _of_another_time(order: WorkOrder, values: Mapping[str, Any], now: datetime)
 def _differing(order: WorkOrder, values: Mapping[str, Any]) -> Iterator[Wrong]:
     for name, column in MUST_EQUAL.items():
         expected = order.values.get(column)
-        if name in values and expected and values[name] != expected:
+        other_names = {one.casefold() for one in order.values.get(f"{column}_names", "").splitlines()}
+        is_meant = name in values and (values[name] == expected or values[name].casefold() in other_names)
+        if name in values and expected and not is_meant:
             rule = f"is not what the inventory says, which is {shown(expected)}"
             yield Wrong(name, values[name], rule, "If the screen shows it so, answer cannot and say why")
 
 
 def _impossible(values: Mapping[str, Any], now: datetime) -> Iterator[Wrong]:
     for name, value in values.items():
+        if isinstance(value, datetime) and value < EARLIEST:
+            yield Wrong(name, f"{value:%Y-%m-%d %H:%M} UTC", f"lies before {EARLIEST.year}", "Check the year")
         if name in MAY_LIE_AHEAD:
             continue
         if isinstance(value, datetime) and value > now + CLOCKS_DIFFER:

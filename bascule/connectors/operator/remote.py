@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bascule.connectors import Observation, Operation, OperationStatus, Order
+from bascule.connectors import Basis, Observation, Operation, OperationStatus, Order
 from bascule.connectors.contract import CANNOT, TAKEN_BACK
 from bascule.connectors.operator.facts import ge_facts, my_sage_facts, s4a_facts
 from bascule.connectors.operator.sittings import IRREVERSIBLE, MINUTES, REOPEN_LASTS, SECTION_LASTS, sitting_of
@@ -93,6 +93,9 @@ class OperatorRemote:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return True
+
+    def basis(self, view: View) -> Basis:
+        return Basis.PEOPLE
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         if view not in FACTS:
@@ -194,6 +197,7 @@ class OperatorRemote:
         else:
             nth_time = str(len(before) + 1) if before else ""
             told |= {"first_look": "yes" if before else "", "nth_time": nth_time, "last_reason": _last_reason(before)}
+        told |= {f"{column}_names": "\n".join(names) for column, names in order.names.items()}
         return self._row(cabinet) | {name: value for name, value in told.items() if value}
 
     def _row(self, cabinet: Cabinet) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from bascule.connectors import Observation, Operation, Order, Remote
+from bascule.connectors import Basis, Observation, Operation, Order, Remote
 from bascule.facts import View
 from bascule.ledger import Entry, Ledger, Owner, this_process
 from bascule.model import Cabinet, System
@@ -54,6 +54,9 @@ class _Meddled:
 
     def asks(self, cabinet: Cabinet, verb: str) -> bool:
         return self._remote.asks(cabinet, verb)
+
+    def basis(self, view: View) -> Basis:
+        return self._remote.basis(view)
 
     async def observe(self, cabinet: Cabinet, view: View) -> Observation:
         return await self._meddling.call(f"observe {view}", lambda: self._remote.observe(cabinet, view))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,16 +235,6 @@ async def test_what_differs_in_lists_read_when_users_were_in_says_so_beside_what
         [verdict] = on.entries(FIRST, EntryKind.VERDICT, "reconcile")
         assert under_lock_out(verdict) == (True, False)
         assert "not read under the lock-out: the lists of Client Management of " in verdict.evidence["remedy"]
-
-
-async def test_a_source_that_was_exported_before_the_lock_out_was_not_read_under_it(tmp_path: Path) -> None:
-    def earlier(seen: Observation) -> Observation:
-        return replace(seen, taken_at=seen.taken_at - timedelta(hours=2)) if isinstance(seen, GeLists) else seen
-
-    async with stage(tmp_path, cabinets(1)) as on:
-        assert (await on.wave(remote=telling(on, System.GE, earlier))).outcomes == {Outcome.OK: 1}
-        [proof] = on.entries(FIRST, EntryKind.PROOF, "reconcile")
-        assert under_lock_out(proof) == (False, True)
 
 
 async def test_lists_that_were_read_after_people_let_the_users_in_were_not_read_under_the_lock_out(

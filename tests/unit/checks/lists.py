@@ -17,6 +17,7 @@ from bascule.facts import (
     Profile,
     Right,
     S4aLists,
+    Untold,
 )
 from bascule.model import Cabinet
 
@@ -106,7 +107,8 @@ def ge(**changes: Any) -> GeLists:
 
 
 def s4a(source: GeLists, **changes: Any) -> S4aLists:
-    """What Client Management holds after a synchronisation that carried everything over."""
+    """What Client Management holds after a synchronisation that carried everything over. A default that is not given cannot be told."""
+    untold = tuple(one for one in (Untold.DEFAULT_PROFILE, Untold.DEFAULT_GROUP) if one.value not in changes)
     whole = S4aLists(
         cabinet=CABINET.code,
         taken_at=WHEN,
@@ -120,4 +122,5 @@ def s4a(source: GeLists, **changes: Any) -> S4aLists:
         default_profile=None,
         default_group=None,
     )
-    return replace(whole, **changes)
+    unknown = (*changes.pop("unknown", ()), *untold)
+    return replace(whole, unknown=unknown, **changes)

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from unicodedata import normalize
 
 import pytest
 
-from bascule.checks.entity import defaults_problem, entity_problem, group_exists, group_named, profile_exists
-from tests.unit.checks.lists import CABINET, cabinet, entity, ge, group, profile
+from bascule.checks.entity import (
+    client_named,
+    defaults_problem,
+    entity_problem,
+    group_exists,
+    group_named,
+    profile_exists,
+    same_profile,
+)
+from tests.unit.checks.lists import CABINET, cabinet, dossier, entity, ge, group, profile
 
 
 def test_the_entity_that_the_inventory_describes_is_no_problem() -> None:
@@ -110,3 +119,18 @@ def test_missing_defaults_are_answered_with_those_that_exist() -> None:
 
     assert defaults_problem(ge(), CABINET) is None
     assert defaults_problem(lists, CABINET) == "entity E1 has no profile 'COL'; it has MGR (Manager)"
+
+
+def test_two_words_for_one_default_are_the_same() -> None:
+    lists = ge(profiles=(profile("PRF", label="Collaborateur"), profile("MGR", label="Manager")))
+    for one, other in (("PRF", "prf"), ("Collaborateur", "PRF"), ("PRF", "COLLABORATEUR"), ("new", "New")):
+        assert same_profile(one, other, lists, CABINET), (one, other)
+    for one, unlike in (("PRF", "MGR"), ("PRF", None), ("PRF", "new")):
+        assert not same_profile(one, unlike, lists, CABINET), (one, unlike)
+
+
+def test_a_client_is_found_by_its_code_or_by_the_name_that_one_alone_has() -> None:
+    one, other, twin = dossier("D1"), dossier("D2"), dossier("D3")
+    clients = (one, other, replace(twin, name=other.name))
+    assert client_named("d1", clients) == client_named(one.name.upper(), clients) == one
+    assert client_named(other.name, clients) is None

@@ -403,6 +403,13 @@ def test_a_default_that_client_management_does_not_show_is_not_compared() -> Non
     assert told.of("default profile").not_compared == "Client Management does not show it"
 
 
+def test_a_default_that_is_null_is_not_set_and_that_is_a_difference() -> None:
+    told = compare(ge(), s4a(ge(), default_profile=None, default_group="G1"))
+
+    assert told.in_words() == "1 default profile different: COL (code: COL -> none)"
+    assert told.not_compared == ()
+
+
 # Which group stayed behind
 
 

@@ -180,7 +180,7 @@ def test_exported_lists_are_read_as_what_the_systems_hold(tmp_path: Path) -> Non
     s4a = from_json(View.S4A_LISTS, place.lists("s4a"))
     read_there = read_s4a(tmp_path / "C0001" / "s4a", mapping, cabinet)
     # No exported list tells the defaults.
-    same: dict[str, Any] = {"taken_at": NOON, "default_profile": None, "default_group": None}
+    same: dict[str, Any] = {"taken_at": NOON, "default_profile": None, "default_group": None, "unknown": ()}
     assert replace(read_there, **same) == replace(s4a, **same)
 
 

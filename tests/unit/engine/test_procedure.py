@@ -25,6 +25,7 @@ from bascule.procedure import (
     is_consistent,
     nobody_is_connected,
     required_of,
+    source_is_of_the_lock_out,
     step_named,
 )
 from tests.builders import assert_moved, cabinets, stage
@@ -70,7 +71,12 @@ def test_a_sitting_requires_beforehand_what_it_does_not_bring_about_itself() -> 
     """Nobody is sent into the guarded section of a cabinet whose data are not consistent, or that was not backed up."""
     section = in_one_sitting(step_named("lock-out"), lambda verb: True)
     assert [step.name for step in section] == ["lock-out", "synchronise", "reopen"]
-    assert set(required_of(section)) == {is_backed_up, nobody_is_connected, is_consistent}
+    assert set(required_of(section)) == {
+        is_backed_up,
+        nobody_is_connected,
+        source_is_of_the_lock_out,
+        is_consistent,
+    }
     wizard = in_one_sitting(step_named("connect"), lambda verb: True)
     assert default_profile_exists in required_of(wizard)
     by_agent = in_one_sitting(step_named("connect"), lambda verb: False)

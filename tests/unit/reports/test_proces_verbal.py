@@ -135,6 +135,28 @@ def test_what_nobody_approved_or_answered_for_is_not_said_to_be_bascules(ledger:
     assert "fait par anne, approuvé par personne" in told_in["fr"].values()
 
 
+def test_each_proof_says_what_it_rests_on_in_both_languages(ledger: Ledger) -> None:
+    exported = {"taken_at": "2026-12-01T19:05:00+00:00"}
+    evidence = {
+        "observed": {"ge": {}, "s4a": {}, "s4a-lists": exported},
+        "basis": {"ge": "agent", "s4a": "agent", "s4a-lists": "lists"},
+    }
+    older: dict[str, Any] = {"observed": {"ge": {}}}
+    steps = [proved(CODE, "users", evidence=evidence), proved(CODE, "restart", evidence=older)]
+    write(ledger, planned(CODE), began(CODE), *steps, ended(CODE, Outcome.OK))
+    made = record(ledger)
+    by_step = {one.step: one.rests_on for one in made.steps}
+    assert by_step["users"] == (
+        {"basis": "agent", "system": "ge"},
+        {"basis": "agent", "system": "s4a"},
+        {"basis": "lists", "system": "s4a", "at": "2026-12-01T19:05:00Z"},
+    )
+    assert by_step["restart"] == by_step["terms"] == (), "nothing is invented for what no evidence tells"
+    assert "Selon des listes exportées de Sage for Accountants, établies le 01/12/2026 20:05:00" in shown(made)
+    english = view(made, language_named("en"), ZoneInfo("Europe/Paris"))
+    assert english["basis"][0] == ["As the agent of GE says", "Users"]
+
+
 @pytest.mark.parametrize("outcome", [Outcome.PARTIAL, Outcome.FAILED, Outcome.BLOCKED, Outcome.UNKNOWN])
 def test_what_did_not_arrive_does_not_look_as_if_it_had(ledger: Ledger, outcome: Outcome) -> None:
     write(ledger, planned(CODE), began(CODE), ended(CODE, outcome, reason="why", remedy="what to do"))

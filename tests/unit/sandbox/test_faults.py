@@ -305,6 +305,22 @@ async def test_a_clock_that_is_off_moves_every_instant_of_its_system(road: Road,
     assert round((instant_of(health["ge"], "time") - instant_of(health["s4a"], "time")).total_seconds()) == off
 
 
+async def test_a_dossier_created_just_before_the_lock_out_stays_behind(road: Road) -> None:
+    await road.walk(until="lock-out")
+    before = (await road.state())["ge"]["dossiers"]
+    await road.faults({"fault": "late-dossier"})
+    assert (await road.state())["ge"]["dossiers"] == before
+    await road.write("lock-out")
+    await road.faults()
+    await synchronised(road)
+    state = await road.state()
+    assert len(state["ge"]["dossiers"]) == len(before) + 1
+    assert state["s4a"]["dossiers"] == before
+    assert {"groups", "rights", "collaborateurs", "defaults"} <= {
+        name for name in state["ge"] if state["ge"][name] == state["s4a"].get(name)
+    }
+
+
 async def test_null_defaults_show_none_though_some_were_chosen(road: Road) -> None:
     await road.walk(until="the end")
     await road.faults({"fault": "null-defaults"})

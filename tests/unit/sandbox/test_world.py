@@ -117,11 +117,14 @@ def test_an_app_is_made_without_starting_anything() -> None:
 async def test_state_has_what_testers_hold_on_to(open_sandbox: Opened) -> None:
     state = await open_sandbox().state()
     assert state["my_sage"] == {"admin_sage": {"email": None, "status": None, "times": 0}}
-    assert set(state["ge"]) == {"locked_out", "sessions", "connect", "defaults", "groups", "dossiers"}
+    held = {"groups", "dossiers", "collaborateurs", "rights"}
+    assert set(state["ge"]) == {"locked_out", "sessions", "connect", "defaults", *held}
     assert state["s4a"] == {
         "sign_up": {"times": 0},
         "terms": {"times": 0},
         "synchronise": {"times": 0, "status": None},
-        "dossiers": [],
+        "defaults": {"profile": None, "group": None},
+        **{kind: [] for kind in held},
         "users": [],
+        "assignments": [],
     }
