@@ -21,7 +21,20 @@ from bascule.reports.account import DIFFERENCE_COLUMNS, RECONCILED_COLUMNS, Acco
 from bascule.reports.language import LANGUAGES
 from bascule.reports.page import STATES, html_page
 from tests.browser.waves import HOSTILE, wave
-from tests.unit.reports.histories import WHEN, History, began, blocked, ended, judged, line, ok, planned, proved, write
+from tests.unit.reports.histories import (
+    WHEN,
+    History,
+    began,
+    blocked,
+    ended,
+    from_the_beginning,
+    judged,
+    line,
+    ok,
+    planned,
+    proved,
+    write,
+)
 
 NOW = WHEN + timedelta(days=1)
 
@@ -330,6 +343,7 @@ def drawn_on(told: Account, name: str) -> str:
 
 @pytest.mark.parametrize("seconds", [0, 0.4, 3, 43, 200, 1_500, 3 * 3_600, 30 * 3_600, 12 * 86_400, 400 * 86_400])
 def test_arrivals_are_told_by_the_clock_however_short_or_long_the_wave(ledger: Ledger, seconds: float) -> None:
+    from_the_beginning()
     first, last = (ended(code, Outcome.OK) for code in ("C0001", "C0002"))
     last = [replace(last[0], at=first[0].at + timedelta(seconds=seconds))]
     write(ledger, planned("C0001"), planned("C0002"), began("C0001"), began("C0002"), first, last)
