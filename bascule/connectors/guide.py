@@ -107,12 +107,12 @@ synchronisation where theirs is not before `synchronised_at`. Within one system 
 Bascule's, 5 minutes are (`/health` is compared, too). An instant that cannot be makes the whole answer unbelievable.
 
 **Caching.** Facts are never cached. Lists may be: an agent may give them an `ETag`, and answer a request with that
-`If-None-Match` by 304 without a body, *after it has read them anew*, with `Bascule-Taken-At`: the instant of that reading. An
-agent that answers from a cache without having read leaves `taken_at` where it was; Bascule then asks again later. (Bascule
-itself does not send `If-None-Match` yet; others may.)
+`If-None-Match` by 304 without a body, *after it has read them anew*, with `Bascule-Taken-At`: the instant of that reading. Asked
+with an `ETag` that it did not give, it answers in full. An agent that answers from a cache without having read leaves
+`taken_at` where it was; Bascule then asks again later. (Bascule itself does not send `If-None-Match` yet; others may.)
 
 **Null, empty and unknown.** Null means *not set*, an empty list means *there is none*. What an agent cannot tell of the
-target's lists it names in `unknown`: then it is not compared, and the cabinet's procès-verbal says so. There is no other way
+target's lists it names in `unknown`, and leaves empty or null: then it is not compared, and the cabinet's procès-verbal says so. There is no other way
 not to know.
 
 **Codes and labels.** GE knows a profile or a dossier group by its code, people by its label. Wherever one is *named* (the
@@ -154,7 +154,8 @@ least 90 days.
 
 **A key belongs to one cabinet of one system**, whatever the write. A write that is refused with one of its own codes leaves an
 operation `not-begun` with that code, findable by its key. What is turned away before it is taken up (401, 403, 404, 422 `invalid`,
-429, `stale-fence`) leaves none.
+429, `stale-fence`) leaves none. The form is judged before the cabinet's state: a field that is not listed, a body that is no JSON, a
+missing key or fence is `invalid`, whatever the write. What is read after a write that was answered is not older than it.
 
 **Late commits.** Bascule stops waiting after a time of its own; the request may still commit. It then reads back, and asks
 again only when an operation found under the key is `not-begun`, or none was ever received. If an agent gives a request up,
