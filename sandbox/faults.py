@@ -26,7 +26,9 @@ class Faults:
             # Drawn by what the fault is, not by where it stands: striking one out leaves the others where they were.
             salt = f"{scenario.seed}/{fault.fault}/{fault.at}/{seen[fault.fault, fault.at]}"
             seen[fault.fault, fault.at] += 1
-            for system in (fault.systems or get_args(System)) if fault.name.sort == "system" else ():
+            for system in (
+                ((fault.system,) if fault.system else get_args(System)) if fault.name.sort == "system" else ()
+            ):
                 self._of_cabinet.setdefault(_place_of(system), []).append((number, fault))
             for code in fault.cabinets if fault.cabinets is not None else _drawn(codes, fault.share or 0, salt):
                 self._of_cabinet[code].append((number, fault))

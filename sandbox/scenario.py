@@ -49,7 +49,7 @@ def _statement(name: str, does: str, *options: str, seconds: str | None = None) 
 
 
 def _system(name: str, does: str, *statuses: int, seconds: str | None = None) -> FaultName:
-    return FaultName(name, "system", does, (), frozenset({"systems", "status"}), seconds, statuses)
+    return FaultName(name, "system", does, (), frozenset({"system", "status"}), seconds, statuses)
 
 
 FAULTS = {
@@ -254,7 +254,7 @@ class Fault(Part):
     rule: str | None = None
     dossiers: int | None = Field(None, ge=1)
     system: System | None = None
-    """Whose statements; None: any."""
+    """Whose statements, or which whole system; None: any, all three."""
     field: str | None = None
     to: str | None = None
     """Passed on as it is, though it be no instant."""
@@ -262,8 +262,6 @@ class Fault(Part):
     answer: Literal["silence", "unavailable"] | None = None
     status: int | None = None
     """With which an answer that is none comes."""
-    systems: tuple[System, ...] | None = None
-    """Whom a fault of whole systems hits; None: all three."""
 
     @property
     def name(self) -> FaultName:
@@ -351,7 +349,6 @@ def _problems(fault: Fault, codes: Collection[str]) -> Iterator[str]:
         "rule",
         "dossiers",
         "status",
-        "systems",
         "system",
         "field",
         "to",
@@ -407,7 +404,7 @@ def _problems_of_statement(fault: Fault) -> Iterator[str]:
 def _problems_of_whom(fault: Fault, codes: Collection[str]) -> Iterator[str]:
     if fault.name.sort == "system":
         if fault.cabinets is not None or fault.share is not None:
-            yield f"{fault.fault} hits whole systems: it takes `systems`, not `cabinets` or `share`"
+            yield f"{fault.fault} hits whole systems: it takes `system`, not `cabinets` or `share`"
     elif (fault.cabinets is None) == (fault.share is None):
         yield f"{fault.fault} needs either `cabinets` or `share` (share: 1 is all of them)"
     for code in fault.cabinets or ():

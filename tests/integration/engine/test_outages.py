@@ -184,7 +184,7 @@ async def test_a_pause_does_not_outlast_the_word_to_stop(three: Stage) -> None:
 async def test_an_agent_that_is_away_is_waited_for_and_the_run_goes_on_by_itself(
     three: Stage, status: int | None
 ) -> None:
-    away = {"fault": "away", "systems": ["ge"], "seconds": 900, **({"status": status} if status else {})}
+    away = {"fault": "away", "system": "ge", "seconds": 900, **({"status": status} if status else {})}
     await three.faults(away, sync_seconds=300)
     began = three.time.now()
     conducted = await conduct(three.run(), three.cabinets, slots=2)
@@ -200,7 +200,7 @@ async def test_an_agent_that_is_away_is_waited_for_and_the_run_goes_on_by_itself
 
 async def test_what_was_in_doubt_when_the_agent_went_away_is_read_back_when_it_is_there_again(three: Stage) -> None:
     async def goes_away() -> None:
-        await three.faults({"fault": "away", "systems": ["ge"], "seconds": 900}, sync_seconds=300)
+        await three.faults({"fault": "away", "system": "ge", "seconds": 900}, sync_seconds=300)
 
     run = three.run(remote=After(three.remote, 0, goes_away, what=SYNCHRONISE, silent=True))
     conducted = await conduct(run, three.cabinets[:1])
@@ -211,7 +211,7 @@ async def test_what_was_in_doubt_when_the_agent_went_away_is_read_back_when_it_i
 
 async def test_nobody_is_kept_out_because_the_target_is_away(three: Stage) -> None:
     async def goes_away() -> None:
-        await three.faults({"fault": "away", "systems": ["s4a"], "seconds": HOUR / 3}, sync_seconds=300)
+        await three.faults({"fault": "away", "system": "s4a", "seconds": HOUR / 3}, sync_seconds=300)
 
     run = three.run(remote=After(three.remote, 0, goes_away, what=LOCK_OUT))
     assert (await conduct(run, three.cabinets[:1])).outcomes == {Outcome.OK: 1}
@@ -222,7 +222,7 @@ async def test_nobody_is_kept_out_because_the_target_is_away(three: Stage) -> No
 
 
 async def test_an_agent_that_stays_away_ends_the_cabinets_as_before_when_the_time_is_over(three: Stage) -> None:
-    await three.faults({"fault": "away", "systems": ["ge"]})
+    await three.faults({"fault": "away", "system": "ge"})
     began = three.time.now()
     conducted = await conduct(three.run(), three.cabinets, slots=2)
     assert conducted.outcomes == {Outcome.FAILED: 3}
@@ -233,7 +233,7 @@ async def test_an_agent_that_stays_away_ends_the_cabinets_as_before_when_the_tim
 
 
 async def test_an_agent_is_not_waited_for_past_the_last_safe_start(three: Stage) -> None:
-    await three.faults({"fault": "away", "systems": ["ge"]})
+    await three.faults({"fault": "away", "system": "ge"})
     began = three.time.now()
     soon = began + timedelta(minutes=5)
     conducted = await three.wave(last_safe_start=lambda _: soon)
@@ -242,7 +242,7 @@ async def test_an_agent_is_not_waited_for_past_the_last_safe_start(three: Stage)
 
 
 async def test_the_word_to_stop_ends_the_wait_for_an_agent_at_once(three: Stage) -> None:
-    await three.faults({"fault": "away", "systems": ["ge"]})
+    await three.faults({"fault": "away", "system": "ge"})
     run = three.run()
 
     async def look() -> None:

@@ -79,11 +79,11 @@ async def test_a_first_call_that_fails_once_or_twice_ends_no_run(place: Place, p
 
 
 async def test_what_an_agent_asks_for_before_a_run_is_waited_for_within_bounds(place: Place) -> None:
-    await place.faults({"fault": "token-fails", "systems": ["ge"], "status": 429, "seconds": 40, "times": 1})
+    await place.faults({"fault": "token-fails", "system": "ge", "status": 429, "seconds": 40, "times": 1})
     await place.require()
     assert place.slept == [40]
 
-    await place.faults({"fault": "token-fails", "systems": ["ge"], "status": 429, "seconds": 3600})
+    await place.faults({"fault": "token-fails", "system": "ge", "status": 429, "seconds": 3600})
     with pytest.raises(NotReady, match=r"ge cannot be used at .*Too many requests") as refused:
         await place.require()
     assert "it asks for patience for 3600 s: run again then" in refused.value.remedy
@@ -94,7 +94,7 @@ async def test_what_an_agent_asks_for_before_a_run_is_waited_for_within_bounds(p
 
 
 async def test_an_agent_that_goes_on_failing_ends_the_run_after_the_engines_attempts(place: Place) -> None:
-    await place.faults({"fault": "health-fails", "systems": ["s4a"], "status": 500})
+    await place.faults({"fault": "health-fails", "system": "s4a", "status": 500})
     with pytest.raises(NotReady, match="s4a cannot be used"):
         await place.require()
     assert len(place.slept) == 4
@@ -130,7 +130,7 @@ async def test_the_doctor_tries_the_token(place: Place) -> None:
         return next(one for one in await examine(settings_of("production")) if one.what == "ge")
 
     assert (await ge()).ok
-    await place.faults({"fault": "away", "systems": ["ge"], "status": 503})
+    await place.faults({"fault": "away", "system": "ge", "status": 503})
     away = await ge()
     assert not away.ok
     assert "BASCULE_GE__URL" in away.remedy

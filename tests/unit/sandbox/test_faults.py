@@ -495,7 +495,7 @@ async def test_half_of_a_truncated_answer_comes(road: Road) -> None:
 
 async def test_an_agent_that_is_away_answers_nobody_until_it_is_back(road: Road) -> None:
     await road.call("GET", "ge", "")
-    await road.faults({"fault": "away", "systems": ["ge"], "seconds": 60})
+    await road.faults({"fault": "away", "system": "ge", "seconds": 60})
     for path in ("/ge/health", "/ge/cabinets/C0001"):
         with pytest.raises(httpx.RemoteProtocolError):
             await road.tester.get(path)
@@ -513,7 +513,7 @@ async def test_an_agent_that_is_away_answers_nobody_until_it_is_back(road: Road)
 @pytest.mark.parametrize("path", ["token", "health"])
 @pytest.mark.parametrize("status", [429, 500, 200])
 async def test_the_first_calls_of_a_failing_path_fail(road: Road, path: str, status: int) -> None:
-    await road.faults({"fault": f"{path}-fails", "systems": ["ge"], "status": status, "times": 1, "seconds": 7})
+    await road.faults({"fault": f"{path}-fails", "system": "ge", "status": status, "times": 1, "seconds": 7})
     form = {"grant_type": "client_credentials", "client_id": "tests"}
 
     async def asked() -> httpx.Response:
@@ -533,7 +533,7 @@ async def test_the_first_calls_of_a_failing_path_fail(road: Road, path: str, sta
         ({"fault": "away", "cabinets": [CODE]}, "hits whole systems"),
         ({"fault": "away", "at": "connect"}, "`at` says nothing for away"),
         ({"fault": "away", "status": 200}, "has status 503, not 200"),
-        ({"fault": "slow", "cabinets": [CODE], "systems": ["ge"]}, "`systems` says nothing for slow"),
+        ({"fault": "slow", "cabinets": [CODE], "system": "ge"}, "`system` says nothing for slow"),
     ],
 )
 async def test_a_fault_of_a_whole_system_says_what_it_takes(road: Road, fault: dict[str, Any], says: str) -> None:
