@@ -281,7 +281,7 @@ def _basis(record: Record, language: Language, when: Any) -> Iterator[list[str]]
     for step in record.steps:
         for one in step.rests_on:
             told = {name: one[name] for name in one if name not in ("basis", "at", "system")}
-            system = language.word(f"pv.system.{one['system']}")
+            system = language.word(f"system.{one['system']}")
             says = language.word(f"pv.rests_on.{one['basis']}", system=system, at=when(one.get("at")), **told)
             steps.setdefault(says, []).append(language.word(f"step.{step.step}"))
     yield from ([says, ", ".join(names)] for says, names in steps.items())

@@ -18,7 +18,7 @@ from bascule.checks.findings import Level
 from bascule.checks.reconciliation import LISTED, What
 from bascule.engine.overdue import DEADLINE_MISSED
 from bascule.engine.walk import LOCKED_OUT_FOR
-from bascule.model import ErrorClass, Lifecycle, Outcome, State
+from bascule.model import ErrorClass, Lifecycle, Outcome, State, System
 from bascule.procedure import PROCEDURE
 from bascule.reports.account import AT_WORK, ENDED, NO_SIGN, SAID
 from bascule.reports.language import LANGUAGES, NoSuchLanguage, language_named
@@ -34,6 +34,7 @@ OF_THE_CODE: dict[str, list[str]] = {
     "step": [step.name for step in PROCEDURE],
     "run": [stands.replace(" ", "-") for stands in (ENDED, AT_WORK, NO_SIGN)],
     "level": list(Level),
+    "system": list(System),
     "rule": [
         *(rule.id for rule in RULES),
         "REC-01",
