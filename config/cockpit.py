@@ -18,35 +18,11 @@ from types import TracebackType
 from typing import Self
 
 from bascule.errors import BasculeError
+from bascule.private import make_folder
+from config import prefect_environment
 from config.own_server import Home
-
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # What the core logs is shown in Prefect's UI, beside the task run that it was logged in.
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "bascule",
-    # At INFO Prefect stores a line of its own for every task run that ends, which the run's state says already.
-    "PREFECT_LOGGING_LEVEL": "WARNING",
-    # The terminal belongs to the console: from Prefect, and from the core through it, only warnings come through.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-    # The core logs outside of flow runs too. Then Prefect has no place for it, and that is all right.
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-}
-"""What a process that runs flows tells Prefect before importing it. What people have set themselves stands."""
-
-BATCHED = {
-    # Out of the box every event of a task run is a transaction of its own. docs/prefect.md has what that costs.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
-    # Out of the box only events are ever removed from the database, and runs never.
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-}
-"""What every Prefect server that serves waves should be told: ours, and a team's own."""
-
+from config.prefect_environment import BATCHED, QUIET
+from config.settings import PrefectSettings
 
 HANDED_OVER_WITHIN = 15.0
 """Seconds that the end of a run waits for Prefect's client to send what is under way."""
@@ -68,11 +44,18 @@ class Server:
     def ui_url(self) -> str:
         return self.url.removesuffix("/api")
 
+    @property
+    def how_to_look(self) -> str:
+        """Where the pages are, and how to sign in to them. The secret itself is shown to nobody."""
+        if self.home is None:
+            return f"Prefect's pages: {self.ui_url}."
+        return f"Prefect's pages: {self.ui_url}; sign in with the line in {self.home.sign_in}."
+
     def stop(self) -> None:
         """Hands over what is still under way and leaves. Our own server ends with its last user, unless it is to be kept."""
         _hand_over()
         if self.home is not None:
-            _report_to(None)
+            prefect_environment.enter(self.home.folder, QUIET)
             self.home.leave()
 
     def __enter__(self) -> Self:
@@ -84,19 +67,34 @@ class Server:
         self.stop()
 
 
-def ensure_server(home: Path, *, keep: bool = False, port: int | None = None) -> Server:
-    """The configured Prefect server (PREFECT_API_URL, in the environment or in Prefect's profile), else one of our own on `home`.
+def ensure_server(
+    home: Path, prefect: PrefectSettings | None = None, *, keep: bool = False, port: int | None = None
+) -> Server:
+    """The Prefect server that the settings name, else one of our own on `home`.
 
     With `keep` a server that is started here stays when this run leaves, so that its pages can still be looked at.
     """
+    prefect = prefect or PrefectSettings()
     tell_prefect()
-    if url := _configured_url():
-        _require_answer(url)
-        return Server(url)
     own = Home(home)
-    server = own.enter(QUIET | BATCHED, keep=keep, port=port)
-    _report_to(server.url)
+    if prefect.url:
+        make_folder(own.folder)
+        access = access_to(prefect.url, _secret(prefect.auth))
+        prefect_environment.enter(own.folder, QUIET | access | prefect.variables)
+        _require_answer(prefect.url)
+        return Server(prefect.url)
+    server = own.enter(QUIET | BATCHED | prefect.variables, keep=keep, port=port)
+    prefect_environment.enter(own.folder, QUIET | access_to(server.url, own.secret()) | prefect.variables)
     return Server(server.url, own)
+
+
+def access_to(url: str, secret: str | None) -> dict[str, str]:
+    """What a client, and a worker, is told to reach a server."""
+    told = {"PREFECT_API_URL": url}
+    if secret:
+        # Only Prefect Cloud has keys, and no colon is in one.
+        told["PREFECT_API_AUTH_STRING" if ":" in secret else "PREFECT_API_KEY"] = secret
+    return told
 
 
 def tell_prefect() -> None:
@@ -111,13 +109,10 @@ def tell_prefect() -> None:
         logging.getLogger(name).propagate = False
 
 
-def _configured_url() -> str | None:
-    # Prefect itself is asked only where the environment is silent: importing it takes more than a second.
-    if url := os.environ.get("PREFECT_API_URL"):
-        return url
-    from prefect.settings import get_current_settings
+def _secret(reference: str | None) -> str | None:
+    from config.wiring import secret_behind
 
-    return get_current_settings().api.url
+    return secret_behind(reference) if reference else None
 
 
 def _problem() -> Exception | None:
@@ -132,7 +127,7 @@ def _require_answer(url: str) -> None:
     if problem := _problem():
         raise CockpitUnreachable(
             f"The Prefect server at {url} does not answer: {problem}.",
-            remedy="Start it, or unset PREFECT_API_URL and Bascule starts a server of its own.",
+            remedy="Start it, or take prefect.url out of the settings (BASCULE_PREFECT__URL): then Bascule starts a server of its own.",
         )
 
 
@@ -153,14 +148,3 @@ def _hand_over() -> None:
     # In a thread of its own: inside a running event loop, Prefect would answer with something to await.
     with ThreadPoolExecutor(1) as elsewhere:
         elsewhere.submit(EventsWorker.drain_all, HANDED_OVER_WITHIN, at_exit=False).result()
-
-
-def _report_to(url: str | None) -> None:
-    """Points this process, and the processes it starts, at a server. Prefect reads the environment once, on import."""
-    if url is None:
-        os.environ.pop("PREFECT_API_URL", None)
-    else:
-        os.environ["PREFECT_API_URL"] = url
-    from prefect.context import refresh_global_settings_context
-
-    refresh_global_settings_context()

@@ -8,6 +8,7 @@ import http.client
 import importlib.metadata
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,6 +23,8 @@ from typing import IO, Self
 
 from bascule.errors import BasculeError
 from bascule.ledger.owners import boot_id, start_of
+from bascule.private import FOLDER, OTHERS, make_folder, open_file
+from config import prefect_environment
 
 READY_WITHIN = 120.0
 """Seconds a server may take until it answers. Usual are 4, and 10 where Prefect's tables must be made first."""
@@ -98,11 +101,13 @@ class OwnServer:
 
 
 class Home:
-    """The folder that holds a server's database, log and record, and the two locks under which runs share it."""
+    """The folder that holds a server's database, log, secret and record, and the two locks under which runs share it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.log = self.folder / "server.log"
+        self.sign_in = self.folder / "sign-in"
+        """Holds what the server asks of whoever calls it, or signs in to its pages."""
         self._database = self.folder / "prefect.db"
         self._record = self.folder / "server.json"
         self._in_use: IO[bytes] | None = None
@@ -110,14 +115,16 @@ class Home:
     def enter(self, settings: Mapping[str, str], *, keep: bool, port: int | None) -> OwnServer:
         """The server here, started if none is alive and answering. It is ours to use until `leave`."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
+            # One that was made under another umask is closed now. Nothing in it is for others.
+            self.folder.chmod(FOLDER)
             with self._alone():
                 server = self._found() or self._started(settings, keep=keep, port=port)
                 self._in_use = _locked(self.folder / "in-use.lock", fcntl.LOCK_SH)
         except OSError as error:
             raise ServerBroken(
                 f"Bascule's own Prefect server cannot use {self.folder}: {error.strerror or error}.",
-                remedy="Make room there or make it writable, or set PREFECT_API_URL to a Prefect server that runs.",
+                remedy="Make room there or make it writable, or name a Prefect server that runs (BASCULE_PREFECT__URL).",
             ) from error
         return server
 
@@ -154,15 +161,17 @@ class Home:
 
     def _started(self, settings: Mapping[str, str], *, keep: bool, port: int | None) -> OwnServer:
         tables_are_new = not self._database.exists() and not self._copied_tables()
-        port = port or _free_port()
-        with self.log.open("ab") as log:
+        with _listening(port) as listening, open_file(self.log, "ab") as log:
+            port = int(listening.getsockname()[1])
             child = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start"],
+                [sys.executable, "-P", "-m", "config.prefect_process", str(listening.fileno())],
                 env=self._environment(settings, port),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # Nobody else can be answering at this port while this process is alive: it is born with it.
+                pass_fds=[listening.fileno()],
                 # Ctrl-C is for the run. The server is needed until the run has recorded how it ended.
                 start_new_session=True,
             )
@@ -179,13 +188,10 @@ class Home:
             self._end(server)
         raise ServerBroken(
             f"Bascule's own Prefect server does not start: {self._last_words()}",
-            remedy=f"{self.log} tells more. Or set PREFECT_API_URL to a Prefect server that runs.",
+            remedy=f"{self.log} tells more. Or name a Prefect server that runs (BASCULE_PREFECT__URL).",
         )
 
     def _environment(self, settings: Mapping[str, str], port: int) -> dict[str, str]:
-        inherited = {
-            name: value for name, value in os.environ.items() if name not in {"PREFECT_API_URL", "PREFECT_PROFILE"}
-        }
         own = {
             "PREFECT_HOME": str(self.folder),
             "PREFECT_PROFILES_PATH": str(self.folder / "profiles.toml"),
@@ -194,10 +200,25 @@ class Home:
             "PREFECT_SERVER_API_PORT": str(port),
             # What it says when it does not start is read from its log, and would be broken into lines.
             "COLUMNS": "500",
-            # By default any web page open in the operator's browser may call the API.
+            # Any user of this machine may call a loopback address, and any web page open in the operator's browser.
+            "PREFECT_SERVER_API_AUTH_STRING": self._drawn_secret(),
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
             "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port}",
         }
-        return {**settings, **inherited, **own}
+        return prefect_environment.for_server({**settings, **own})
+
+    def secret(self) -> str:
+        """What the server on this home asks for."""
+        return self.sign_in.read_text().strip()
+
+    def _drawn_secret(self) -> str:
+        """Drawn once, so that who has signed in to the pages stays so. One that others could read is drawn anew."""
+        if self.sign_in.exists() and not self.sign_in.stat().st_mode & OTHERS and (kept := self.secret()):
+            return kept
+        self.sign_in.unlink(missing_ok=True)
+        with open_file(self.sign_in, "xb") as file:
+            file.write(f"bascule:{secrets.token_urlsafe(32)}\n".encode())
+        return self.secret()
 
     def _recorded(self) -> OwnServer | None:
         try:
@@ -218,7 +239,8 @@ class Home:
             "keep": server.keep,
             "was_ready": server.was_ready,
         }
-        draft.write_text(json.dumps(record, indent=2))
+        with open_file(draft) as file:
+            file.write(json.dumps(record, indent=2).encode())
         draft.replace(self._record)
 
     def _end(self, server: OwnServer) -> None:
@@ -231,7 +253,8 @@ class Home:
         if not TABLES.exists():
             return False
         draft = self._database.with_suffix(".draft")
-        shutil.copyfile(TABLES, draft)
+        with TABLES.open("rb") as kept, open_file(draft) as made:
+            shutil.copyfileobj(kept, made)
         draft.replace(self._database)
         return True
 
@@ -245,6 +268,8 @@ class Home:
                 contextlib.closing(sqlite3.connect(draft)) as kept,
             ):
                 made.backup(kept)
+            # Who else uses this environment may copy them: they hold nothing yet.
+            draft.chmod(0o644)
             draft.replace(TABLES)
 
     def _last_words(self) -> str:
@@ -270,7 +295,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def _locked(path: Path, how: int) -> IO[bytes]:
-    file = path.open("ab")
+    file = open_file(path, "ab")
     try:
         fcntl.flock(file, how)
     except BaseException:
@@ -295,9 +320,14 @@ def _birth_by_ps(pid: int) -> str | None:
     return None if not began or state.startswith("Z") else began.strip()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def _listening(port: int | None) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port or 0))
+    except OSError as taken:
+        raise ServerBroken(
+            f"Bascule's own Prefect server does not start: port {port or 'any'}: {taken.strerror}.",
+            remedy="End the program that uses it, or name a Prefect server that runs (BASCULE_PREFECT__URL).",
+        ) from taken
 
 
 def _in_time(holds: Callable[[], bool], seconds: float) -> bool:

@@ -280,11 +280,11 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
     from console.telling import print_json
 
     say("Starting Prefect's server, where none is configured or running …")
-    with ensure_server(settings.prefect_home) as prefect:
+    with ensure_server(settings.prefect_home, settings.prefect) as prefect:
         from flows.watching import watch
         from flows.wave import migrate_wave
 
-        say(f"Prefect's pages: {prefect.ui_url}")
+        say(prefect.how_to_look)
         progress = Progress(quiet=as_json)
         watch.set(progress)
         with progress:

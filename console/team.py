@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bascule.errors import BasculeError
-from config.cockpit import QUIET, ensure_server
+from config.cockpit import ensure_server
 from config.settings import read_settings
 from console.telling import say, say_where
 
 ROOT = Path(__file__).parent.parent
 PREFECT_YAML = ROOT / "deployments" / "prefect.yaml"
 POOL = "bascule"
+POOL_TEMPLATE = ROOT / "deployments" / "process-pool.json"
+"""What whoever starts a flow run may choose of its process: nothing. By default it is the command, and every variable."""
 
 
 class NotDeployed(BasculeError):
@@ -31,11 +33,11 @@ def serve() -> int:
         )
     settings = read_settings()
     say_where(settings)
-    with ensure_server(settings.prefect_home, port=4200) as prefect:
-        deploy(prefect.url)
-        say(f"Prefect's pages: {prefect.ui_url}. Deployments: {', '.join(deployments())}.")
+    with ensure_server(settings.prefect_home, settings.prefect, port=4200) as prefect:
+        deploy()
+        say(f"{prefect.how_to_look} Deployments: {', '.join(deployments())}.")
         say("Ctrl-C ends server and worker.")
-        with worker(prefect.url) as working, contextlib.suppress(KeyboardInterrupt):
+        with worker() as working, contextlib.suppress(KeyboardInterrupt):
             return working.wait()
     return 0
 
@@ -47,17 +49,17 @@ def deployments() -> tuple[str, ...]:
     return tuple(one["name"] for one in yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"])
 
 
-def deploy(url: str) -> None:
+def deploy() -> None:
     """Makes or renews the work pool and the deployments. Raises NotDeployed with Prefect's own words."""
-    _prefect(url, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    _prefect(url, "deploy", "--prefect-file", str(PREFECT_YAML), "--all")
+    _prefect("work-pool", "create", POOL, "--type", "process", "--base-job-template", str(POOL_TEMPLATE), "--overwrite")
+    _prefect("deploy", "--prefect-file", str(PREFECT_YAML), "--all")
 
 
 @contextlib.contextmanager
-def worker(url: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker() -> Iterator[subprocess.Popen[bytes]]:
     """A worker of the pool, in a session of its own so that a Ctrl-C reaches it through us only."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-    process = subprocess.Popen(command, env=_environment(url), cwd=ROOT, start_new_session=True)
+    process = subprocess.Popen(command, env=_environment(), cwd=ROOT, start_new_session=True)
     try:
         yield process
     finally:
@@ -69,10 +71,10 @@ def worker(url: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _prefect(url: str, *arguments: str) -> None:
+def _prefect(*arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-        env=_environment(url),
+        env=_environment(),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -82,11 +84,10 @@ def _prefect(url: str, *arguments: str) -> None:
         raise NotDeployed(f"prefect {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-600:]}")
 
 
-def _environment(url: str) -> dict[str, str]:
+def _environment() -> dict[str, str]:
+    """That of this process, in which Prefect has been told where its server is. The worker's flows need the agents' secrets."""
     return {
-        **QUIET,
         **os.environ,
-        "PREFECT_API_URL": url,
         "BASCULE_ROOT": str(Path.cwd()),
         "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "2"),
     }

@@ -145,10 +145,10 @@ def test_ctrl_c_ends_a_wave_in_words_and_lets_users_in(sandbox: SandboxProcess) 
 async def test_a_wave_started_through_the_api_is_ended_by_a_worker(
     sandbox: SandboxProcess, place: Path, prefect_server: Server
 ) -> None:
-    team.deploy(prefect_server.url)
+    team.deploy()
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("migrate_wave/wave")
-        with team.worker(prefect_server.url):
+        with team.worker():
             ended = await client.create_flow_run_from_deployment(
                 deployment.id, parameters={"inventory": str(place / "inv.csv")}
             )

@@ -1,0 +1,65 @@
+"""The environment of Prefect, server and client: Bascule's own, whatever the shell, a profile or a file in the folder says.
+
+What is meant for Prefect on purpose stands in the settings, under `[prefect]`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+PREFIX = "PREFECT_"
+
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # What the core logs is shown in Prefect's UI, beside the task run that it was logged in.
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "bascule",
+    # At INFO Prefect stores a line of its own for every task run that ends, which the run's state says already.
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # The terminal belongs to the console: from Prefect, and from the core through it, only warnings come through.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+    # The core logs outside of flow runs too. Then Prefect has no place for it, and that is all right.
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+"""What a process that runs flows tells Prefect before importing it."""
+
+BATCHED = {
+    # Out of the box every event of a task run is a transaction of its own. docs/prefect.md has what that costs.
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
+    # Out of the box only events are ever removed from the database, and runs never.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+}
+"""What every Prefect server that serves waves should be told: ours, and a team's own."""
+
+NEEDED = frozenset(
+    {"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SYSTEMROOT"}
+)
+"""What a server of ours takes over from the environment it is started in. No secret of an agent is among it."""
+
+
+def for_server(prefect: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a server of ours."""
+    return {name: os.environ[name] for name in NEEDED & os.environ.keys()} | dict(prefect)
+
+
+def enter(home: Path, prefect: Mapping[str, str]) -> None:
+    """Makes these the only variables that Prefect hears of, in this process and those it starts. Nothing is read from the folder.
+
+    Prefect reads variables, a profile, `.env`, `prefect.toml` and `pyproject.toml` once, on import, and here again.
+    """
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    profiles = {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
+    os.environ.update(profiles | dict(prefect))
+    with contextlib.chdir(home):
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
