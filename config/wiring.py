@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -55,6 +56,13 @@ def ledger_url(settings: Settings) -> str:
     if settings.ledger_url is None:
         raise NotConfigured(f"The environment {settings.environment} has no ledger", remedy="set BASCULE_LEDGER_URL")
     return settings.ledger_url
+
+
+def ledger_file(settings: Settings) -> Path | None:
+    """Where the ledger is, if it is a file of this machine."""
+    from bascule.ledger.schema import file_of
+
+    return file_of(settings.ledger_url) if settings.ledger_url else None
 
 
 @contextlib.asynccontextmanager

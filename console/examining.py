@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import stat
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from bascule.errors import BasculeError
 from bascule.ledger.tables import REVISION
+from bascule.private import is_open, open_ones
 from config.settings import Settings
-from config.wiring import health_of, open_ledger
+from config.wiring import health_of, ledger_file, open_ledger
 
 ROOM = 1 << 30
+MANY = 1_000
+"""Files of a folder that others may get at, up to which they are counted."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,14 @@ class Examined:
 
 
 async def examine(settings: Settings) -> list[Examined]:
-    return [_versions(), _ledger(settings), _room(settings), *await _systems(settings), _prefect(settings)]
+    return [
+        _versions(),
+        _ledger(settings),
+        _room(settings),
+        _rights(settings),
+        *await _systems(settings),
+        _prefect(settings),
+    ]
 
 
 def _versions() -> Examined:
@@ -52,6 +64,24 @@ def _room(settings: Settings) -> Examined:
         enough,
         f"{free / (1 << 30):.1f} GiB free at {place}",
         "" if enough else "a wave wants at least 1 GiB, writable",
+    )
+
+
+def _rights(settings: Settings) -> Examined:
+    """Whether others of this machine may get at what is kept: what was made by an older version, or opened by hand."""
+    kept = [settings.out, settings.prefect_home, *Path(".bascule").glob("crash-*.txt")]
+    if (ledger := ledger_file(settings)) is not None:
+        kept += ledger.parent.glob(f"{ledger.name}*")
+    opened = [path for place in kept for path in islice(open_ones(place), MANY)]
+    if not opened:
+        return Examined("rights", True, "what is kept is for you alone")
+    others = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
+    where = " ".join(sorted({str(place) for place in kept if is_open(place)}))
+    return Examined(
+        "rights",
+        False,
+        f"other users of this machine may get at {opened[0]} ({stat.S_IMODE(opened[0].stat().st_mode):04o}){others}",
+        f"chmod -R go-rwx {where}",
     )
 
 
@@ -84,6 +114,6 @@ def _people(settings: Settings) -> Examined:
 
 
 def _prefect(settings: Settings) -> Examined:
-    if url := os.environ.get("PREFECT_API_URL"):
+    if url := settings.prefect.url:
         return Examined("Prefect", True, f"the server at {url} is configured")
     return Examined("Prefect", True, f"none configured: Bascule starts its own in {Path(settings.prefect_home)}")

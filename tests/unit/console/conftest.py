@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ Bascule = Callable[..., Ended]
 
 
 @pytest.fixture
-def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Bascule:
+def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Bascule]:
     """The command, in an empty folder, in this process, through its outer edge."""
     monkeypatch.chdir(tmp_path)
     for name in ("BASCULE_ENVIRONMENT", "BASCULE_LEDGER_URL"):
@@ -35,7 +36,9 @@ def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         assert "Traceback" not in err
         return Ended(int(ended.value.code or 0), out, err)
 
-    return typed
+    before = os.umask(0o022)
+    yield typed
+    os.umask(before)
 
 
 @pytest.fixture
