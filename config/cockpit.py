@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
 from types import TracebackType
@@ -21,8 +21,12 @@ from bascule.errors import BasculeError
 from bascule.private import make_folder
 from config import prefect_environment
 from config.own_server import Home
-from config.prefect_environment import BATCHED, QUIET
+from config.prefect_environment import BATCHED, CLIENT, QUIET
+from config.prefect_probe import problem_with
 from config.settings import PrefectSettings
+
+TRUSTED = "PREFECT_API_SSL_CERT_FILE"
+"""The variable of Prefect's that names a file of certificates."""
 
 HANDED_OVER_WITHIN = 15.0
 """Seconds that the end of a run waits for Prefect's client to send what is under way."""
@@ -39,6 +43,13 @@ class Server:
     url: str
     home: Home | None = None
     """Where it is Bascule's own; None where it was configured, and is not ours to end."""
+    secret: str | None = field(default=None, repr=False)
+    trusted: str | None = None
+    """A file of certificates, where the usual ones do not do."""
+
+    def problem(self) -> str:
+        """Why it cannot be used, in words; empty when it can."""
+        return problem_with(self.url, self.secret, trusted=self.trusted)
 
     @property
     def ui_url(self) -> str:
@@ -53,10 +64,12 @@ class Server:
 
     def stop(self) -> None:
         """Hands over what is still under way and leaves. Our own server ends with its last user, unless it is to be kept."""
-        _hand_over()
-        if self.home is not None:
-            prefect_environment.enter(self.home.folder, QUIET)
-            self.home.leave()
+        try:
+            _hand_over(is_there=not self.problem())
+        finally:
+            if self.home is not None:
+                self.home.leave()
+                prefect_environment.enter(self.home.folder, CLIENT)
 
     def __enter__(self) -> Self:
         return self
@@ -76,16 +89,48 @@ def ensure_server(
     """
     prefect = prefect or PrefectSettings()
     tell_prefect()
-    own = Home(home)
     if prefect.url:
-        make_folder(own.folder)
-        access = access_to(prefect.url, _secret(prefect.auth))
-        prefect_environment.enter(own.folder, QUIET | access | prefect.variables)
-        _require_answer(prefect.url)
-        return Server(prefect.url)
-    server = own.enter(QUIET | BATCHED | prefect.variables, keep=keep, port=port)
-    prefect_environment.enter(own.folder, QUIET | access_to(server.url, own.secret()) | prefect.variables)
-    return Server(server.url, own)
+        return _configured(home, prefect, prefect.url)
+    own = Home(home)
+    try:
+        server = own.enter(QUIET | BATCHED | prefect.variables, keep=keep, port=port)
+        prefect_environment.enter(own.folder, CLIENT | access_to(server.url, own.secret()) | prefect.variables)
+    except BaseException:
+        own.leave()
+        raise
+    return Server(server.url, own, own.secret())
+
+
+def reach_configured(home: Path, prefect: PrefectSettings) -> None:
+    """Outside of a run, and without asking whether it is there: so that secrets which the configured server keeps can be read."""
+    if prefect.url and not prefect_environment.is_entered():
+        _enter(home, prefect, prefect.url, _secret(prefect.auth))
+
+
+def server_in(home: Path, prefect: PrefectSettings) -> Server | None:
+    """The server that a run would use, as it is now; None where one would be started."""
+    if prefect.url:
+        return Server(prefect.url, None, _secret(prefect.auth), prefect.variables.get(TRUSTED))
+    own = Home(home)
+    found = own.found()
+    return Server(found.url, own, own.secret()) if found is not None else None
+
+
+def _configured(home: Path, prefect: PrefectSettings, url: str) -> Server:
+    server = Server(url, None, _secret(prefect.auth), prefect.variables.get(TRUSTED))
+    if problem := server.problem():
+        raise CockpitUnreachable(
+            f"The Prefect server at {url} {problem}.",
+            remedy="See to it (prefect.url, prefect.auth), or take prefect.url out of the settings (BASCULE_PREFECT__URL): then Bascule starts a server of its own.",
+        )
+    _enter(home, prefect, url, server.secret)
+    return server
+
+
+def _enter(home: Path, prefect: PrefectSettings, url: str, secret: str | None) -> None:
+    folder = home.resolve()
+    make_folder(folder)
+    prefect_environment.enter(folder, CLIENT | access_to(url, secret) | prefect.variables)
 
 
 def access_to(url: str, secret: str | None) -> dict[str, str]:
@@ -115,23 +160,7 @@ def _secret(reference: str | None) -> str | None:
     return secret_behind(reference) if reference else None
 
 
-def _problem() -> Exception | None:
-    """Why the server that this process reports to does not answer, None when it does."""
-    from prefect.client.orchestration import get_client
-
-    with get_client(sync_client=True) as client:
-        return client.api_healthcheck()
-
-
-def _require_answer(url: str) -> None:
-    if problem := _problem():
-        raise CockpitUnreachable(
-            f"The Prefect server at {url} does not answer: {problem}.",
-            remedy="Start it, or take prefect.url out of the settings (BASCULE_PREFECT__URL): then Bascule starts a server of its own.",
-        )
-
-
-def _hand_over() -> None:
+def _hand_over(*, is_there: bool) -> None:
     """Waits until Prefect's client has sent its events and logs. What nobody is there to take is thrown away.
 
     Left to itself the client would try to deliver it at exit: 7 s for each event, three events for each task run.
@@ -140,7 +169,7 @@ def _hand_over() -> None:
         return
     from prefect.events.worker import EventsWorker
 
-    if _problem():
+    if not is_there:
         for service in list(EventsWorker._instances.values()):  # type: ignore[misc]  # one register for events and logs
             with contextlib.suppress(Empty):
                 while True:

@@ -9,8 +9,11 @@ import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 PREFIX = "PREFECT_"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 QUIET = {
     "DO_NOT_TRACK": "1",
@@ -25,6 +28,15 @@ QUIET = {
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
 """What a process that runs flows tells Prefect before importing it."""
+
+CLIENT = QUIET | {
+    # A server that is lost costs a wave its picture, and these seconds at each question; by default it is seven minutes.
+    "PREFECT_API_REQUEST_TIMEOUT": "15",
+    "PREFECT_CLIENT_MAX_RETRIES": "2",
+    # Where no server is named, Prefect would start one inside this process.
+    "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+}
+"""What a process of ours tells Prefect that starts flows, or asks for what Prefect keeps."""
 
 BATCHED = {
     # Out of the box every event of a task run is a transaction of its own. docs/prefect.md has what that costs.
@@ -59,7 +71,25 @@ def enter(home: Path, prefect: Mapping[str, str]) -> None:
         del os.environ[name]
     profiles = {"PREFECT_HOME": str(home), "PREFECT_PROFILES_PATH": str(home / "profiles.toml")}
     os.environ.update(profiles | dict(prefect))
+    _go_straight_to_loopback()
     with contextlib.chdir(home):
         from prefect.context import refresh_global_settings_context
 
         refresh_global_settings_context()
+
+
+def is_entered() -> bool:
+    """Whether Prefect hears of what it should: from us, or from the worker that runs this."""
+    return "PREFECT_API_URL" in os.environ and (
+        "PREFECT__FLOW_RUN_ID" in os.environ or os.environ.get("PREFECT_SERVER_EPHEMERAL_ENABLED") == "false"
+    )
+
+
+def _go_straight_to_loopback() -> None:
+    """Prefect's clients, for events too, believe the environment. A proxy that they could not speak to would keep them from being made."""
+    for name in [name for name in os.environ if name.lower() in PROXIES]:
+        if urlsplit(os.environ[name]).scheme not in ("", "http", "https"):
+            del os.environ[name]
+    for name in ("NO_PROXY", "no_proxy"):
+        told = os.environ.get(name, "").split(",")
+        os.environ[name] = ",".join(dict.fromkeys([*filter(None, told), *LOOPBACK]))

@@ -241,6 +241,14 @@ class PrefectSettings(Part):
         description='what Prefect is told besides, such as {PREFECT_API_SSL_CERT_FILE = "/etc/ca.pem"}; it wins over ours',
     )
 
+    @field_validator("url")
+    @classmethod
+    def keeps_the_secret(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if url is None or (parts.hostname and (parts.scheme == "https" or parts.hostname in LOOPBACK)):
+            return url
+        raise ValueError("is no address of Prefect's: https://HOST/api; without TLS on this machine only")
+
     @field_validator("auth")
     @classmethod
     def is_a_variable(cls, auth: str | None) -> str | None:
@@ -406,6 +414,7 @@ def read_settings(environment: str | None = None) -> Settings:
     """The settings of an environment, by name, or by the path of a TOML file. Raises SettingsRefused."""
     name = environment or os.environ.get("BASCULE_ENVIRONMENT") or DEFAULT_ENVIRONMENT
     _refuse_misspelt_variables(os.environ)
+    _refuse_unreadable_certificates(os.environ)
     path = _file_of(name)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -447,6 +456,21 @@ def _refuse_misspelt_variables(variables: Mapping[str, str]) -> None:
     wrong = sorted(name for name in variables if name.upper().startswith(PREFIX) and name.upper() not in known)
     if wrong:
         raise SettingsRefused("\n".join(f"{name}: no such setting{_did_you_mean(name, known)}" for name in wrong))
+
+
+def _refuse_unreadable_certificates(variables: Mapping[str, str]) -> None:
+    """Prefect cannot even be imported with such a file, and no agent be reached."""
+    if not (file := variables.get("SSL_CERT_FILE")):
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as trouble:
+        raise SettingsRefused(
+            f"SSL_CERT_FILE names {file}, which is no file of certificates that can be read ({trouble.strerror or trouble})",
+            remedy="mend the variable, or unset it: then the usual certificates hold",
+        ) from None
 
 
 def _in_words(wrong: ValidationError, path: Path) -> Iterator[str]:

@@ -70,8 +70,10 @@ def main() -> None:
     """The outer edge: whatever ends a command ends here, in words."""
     from bascule.errors import BasculeError, LedgerBroken
     from bascule.private import keep_private
+    from config.signals import answer_sigterm
 
     keep_private()
+    answer_sigterm()
     try:
         app()
     except BasculeError as refused:

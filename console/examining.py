@@ -14,6 +14,7 @@ from pathlib import Path
 from bascule.errors import BasculeError
 from bascule.ledger.tables import REVISION
 from bascule.private import is_open, open_ones
+from config.cockpit import server_in
 from config.settings import Settings
 from config.wiring import health_of, ledger_file, open_ledger
 
@@ -114,6 +115,17 @@ def _people(settings: Settings) -> Examined:
 
 
 def _prefect(settings: Settings) -> Examined:
-    if url := settings.prefect.url:
-        return Examined("Prefect", True, f"the server at {url} is configured")
-    return Examined("Prefect", True, f"none configured: Bascule starts its own in {Path(settings.prefect_home)}")
+    try:
+        server = server_in(settings.prefect_home, settings.prefect)
+    except BasculeError as refused:
+        return Examined("Prefect", False, str(refused), refused.remedy)
+    if server is None:
+        return Examined("Prefect", True, f"none configured: Bascule starts its own in {Path(settings.prefect_home)}")
+    if not (problem := server.problem()):
+        return Examined("Prefect", True, f"the server at {server.url} answers, and lets us in")
+    remedy = (
+        "see to prefect.url and prefect.auth, or leave them out: then Bascule has a server of its own"
+        if server.home is None
+        else "it is Bascule's own: the next run ends it if it is stuck, and starts another"
+    )
+    return Examined("Prefect", False, f"the server at {server.url} {problem}", remedy)

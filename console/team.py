@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,8 +12,10 @@ from pathlib import Path
 
 from bascule.errors import BasculeError
 from config.cockpit import ensure_server
+from config.own_server import ENDS_WITHIN, family_of, in_time
 from config.settings import read_settings
-from console.telling import say, say_where
+from config.signals import BREAKS_OFF_AFTER, held_back
+from console.telling import say, say_locked_out, say_where
 
 ROOT = Path(__file__).parent.parent
 PREFECT_YAML = ROOT / "deployments" / "prefect.yaml"
@@ -20,12 +23,15 @@ POOL = "bascule"
 POOL_TEMPLATE = ROOT / "deployments" / "process-pool.json"
 """What whoever starts a flow run may choose of its process: nothing. By default it is the command, and every variable."""
 
+FLOWS_END_WITHIN = BREAKS_OFF_AFTER + 2
+"""Seconds that a flow run is given. It breaks off by itself before."""
+
 
 class NotDeployed(BasculeError):
     """The deployments could not be made."""
 
 
-def serve() -> int:
+def serve(port: int) -> int:
     """Until Ctrl-C. Needs a checkout: the deployments are described there."""
     if not PREFECT_YAML.is_file():
         raise NotDeployed(
@@ -33,13 +39,16 @@ def serve() -> int:
         )
     settings = read_settings()
     say_where(settings)
-    with ensure_server(settings.prefect_home, settings.prefect, port=4200) as prefect:
+    say_locked_out(settings)
+    with ensure_server(settings.prefect_home, settings.prefect, port=port) as prefect:
         deploy()
         say(f"{prefect.how_to_look} Deployments: {', '.join(deployments())}.")
         say("Ctrl-C ends server and worker.")
+        code = 0
         with worker() as working, contextlib.suppress(KeyboardInterrupt):
-            return working.wait()
-    return 0
+            code = working.wait()
+    say_locked_out(settings)
+    return code
 
 
 def deployments() -> tuple[str, ...]:
@@ -59,16 +68,30 @@ def deploy() -> None:
 def worker() -> Iterator[subprocess.Popen[bytes]]:
     """A worker of the pool, in a session of its own so that a Ctrl-C reaches it through us only."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-    process = subprocess.Popen(command, env=_environment(), cwd=ROOT, start_new_session=True)
-    try:
+    with contextlib.ExitStack() as started:
+        with held_back():
+            process = subprocess.Popen(command, env=_environment(), cwd=ROOT, start_new_session=True)
+            started.callback(_end, process)
         yield process
-    finally:
-        process.terminate()
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Its flow runs first, each in its own way. Meanwhile the worker is stopped: it would start the runs that wait for theirs."""
+    with held_back():
+        worker.send_signal(signal.SIGSTOP)
+        flow_runs = family_of(worker.pid)[1:]
+        for run in flow_runs:
+            run.ask_to_end()
+        in_time(lambda: not any(run.is_alive() for run in flow_runs), FLOWS_END_WITHIN)
+        for run in flow_runs:
+            run.kill()
+        worker.terminate()
+        worker.send_signal(signal.SIGCONT)
         try:
-            process.wait(timeout=40)
+            worker.wait(timeout=ENDS_WITHIN)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            worker.kill()
+            worker.wait()
 
 
 def _prefect(*arguments: str) -> None:

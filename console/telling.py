@@ -71,6 +71,26 @@ def say_connectors(settings: Settings, cabinets: Iterable[Cabinet]) -> None:
     say(f"The inventory's connectors: {', '.join(told)}")
 
 
+def say_locked_out(settings: Settings) -> None:
+    """Whose users a run of this ledger keeps out, where there is one: who ends in the middle leaves nobody out unnamed."""
+    from datetime import UTC, datetime
+
+    from bascule.errors import BasculeError
+    from config.wiring import open_ledger
+
+    try:
+        with open_ledger(settings, read_only=True) as ledger:
+            out = [one.cabinet for one in ledger.lock_outs(datetime.now(UTC))]
+    except BasculeError:
+        # What is wrong with the ledger is said by who works on it.
+        return
+    if out:
+        say(
+            f"Users are locked out at {', '.join(out)}: a synchronisation that runs goes on by itself. The next run of the wave"
+            " takes it up; so does bascule reap, which only looks."
+        )
+
+
 def masked(url: str) -> str:
     """A database address without its password."""
     # Up to the last @: a password may hold one, and half a secret is none.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,9 +37,10 @@ def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         assert "Traceback" not in err
         return Ended(int(ended.value.code or 0), out, err)
 
-    before = os.umask(0o022)
+    umask, answer = os.umask(0o022), signal.getsignal(signal.SIGTERM)
     yield typed
-    os.umask(before)
+    os.umask(umask)
+    signal.signal(signal.SIGTERM, answer)
 
 
 @pytest.fixture
