@@ -152,6 +152,14 @@ def tell_prefect() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).propagate = False
+    # That Prefect is lost is told once, in words: not for every event that it is not sent.
+    for name in ("prefect.events.clients", "prefect._internal.concurrency"):
+        # Not by a level: Prefect sets those on import.
+        logging.getLogger(name).addFilter(_is_no_news)
+
+
+def _is_no_news(_: logging.LogRecord) -> bool:
+    return False
 
 
 def _secret(reference: str | None) -> str | None:

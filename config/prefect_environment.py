@@ -78,6 +78,13 @@ def enter(home: Path, prefect: Mapping[str, str]) -> None:
         refresh_global_settings_context()
 
 
+def give_up() -> None:
+    """A server did not answer, though it was asked more than once: from now on nothing is asked twice."""
+    from prefect.settings import get_current_settings
+
+    get_current_settings().client.max_retries = 0
+
+
 def is_entered() -> bool:
     """Whether Prefect hears of what it should: from us, or from the worker that runs this."""
     return "PREFECT_API_URL" in os.environ and (

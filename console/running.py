@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -280,6 +281,8 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
     from console.telling import print_json
 
     say("Starting Prefect's server, where none is configured or running …")
+    # What could not be logged to Prefect is no news for the terminal: that it is lost is told once.
+    logging.raiseExceptions = False
     with ensure_server(settings.prefect_home, settings.prefect) as prefect:
         from flows.watching import watch
         from flows.wave import migrate_wave
