@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.telling import say, say_connectors, say_locked_out, say_where, tell
+from console.telling import say, say_connectors, say_locked_out, say_passed_over, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.engine.foresee import Foreseen, Foresight
@@ -280,6 +280,7 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
     from console.progress import Progress
     from console.telling import print_json
 
+    say_passed_over(settings)
     say("Starting Prefect's server, where none is configured or running …")
     # What could not be logged to Prefect is no news for the terminal: that it is lost is told once.
     logging.raiseExceptions = False

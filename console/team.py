@@ -15,7 +15,7 @@ from config.cockpit import ensure_server
 from config.own_server import ENDS_WITHIN, family_of, in_time
 from config.settings import read_settings
 from config.signals import BREAKS_OFF_AFTER, held_back
-from console.telling import say, say_locked_out, say_where
+from console.telling import say, say_locked_out, say_passed_over, say_where
 
 ROOT = Path(__file__).parent.parent
 PREFECT_YAML = ROOT / "deployments" / "prefect.yaml"
@@ -40,6 +40,7 @@ def serve(port: int) -> int:
     settings = read_settings()
     say_where(settings)
     say_locked_out(settings)
+    say_passed_over(settings)
     with ensure_server(settings.prefect_home, settings.prefect, port=port) as prefect:
         deploy()
         say(f"{prefect.how_to_look} Deployments: {', '.join(deployments())}.")

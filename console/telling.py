@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,14 @@ def say_connectors(settings: Settings, cabinets: Iterable[Cabinet]) -> None:
     )
     told = (f"{system.value} by {connector} ({count})" for (system, connector), count in sorted(used.items()))
     say(f"The inventory's connectors: {', '.join(told)}")
+
+
+def say_passed_over(settings: Settings) -> None:
+    """A Prefect server that the shell names is not the one that is used: who expected that is told how to say it."""
+    if (named := os.environ.get("PREFECT_API_URL")) and named != settings.prefect.url:
+        say(
+            f"warning: PREFECT_API_URL names {masked(named)}, which is not used: set BASCULE_PREFECT__URL, and __AUTH if it asks"
+        )
 
 
 def say_locked_out(settings: Settings) -> None:

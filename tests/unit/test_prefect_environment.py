@@ -101,7 +101,7 @@ def test_every_flow_and_task_says_itself_that_it_is_run_once() -> None:
             for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("flow", "task"):
                     said[f"{module}:{node.lineno}"] = {
-                        word.arg or ast.unparse(word.value) for word in node.keywords if word.arg not in ("name",)
+                        word.arg or ast.unparse(word.value) for word in node.keywords if word.arg != "name"
                     }
 
     assert len(said) == 10
