@@ -42,9 +42,13 @@ def held_back() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def _terminated(*_: object) -> NoReturn:
+def _terminated(*_: object) -> None:
     make_haste()
-    _interrupt()
+    if signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, signal.SIG_DFL, None):
+        # As a shell leaves it to what it starts in the background.
+        _interrupt()
+    # A running event loop has an answer of its own, which cancels its task instead of tearing it apart.
+    signal.raise_signal(signal.SIGINT)
 
 
 def _interrupt(*_: object) -> NoReturn:
