@@ -3,7 +3,7 @@
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo server test rehearsal chaos check fix bench bench-folder lock clean
+.PHONY: help setup demo server test rehearsal chaos hostile check fix bench bench-folder lock clean
 
 help:  ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ PREFECT_CABINETS ?= 200
 chaos: setup  ## Kill runs, servers and connections at random, seed by seed, let systems lie, and see that no cabinet suffers: SEEDS=300 PREFECT_SEEDS=5
 	@$(BIN)/python -m tests.chaos engine --seeds $(SEEDS) --cabinets $(CABINETS)
 	@$(BIN)/python -m tests.chaos prefect --seeds $(PREFECT_SEEDS) --cabinets $(PREFECT_CABINETS)
+
+# Every moment of ending, every fault of Prefect: the short forms are among the tests.
+hostile: setup  ## Try what a hostile world does, in long form: SIGTERM at ten moments each, Prefect lost in every way
+	@HOSTILE=1 $(BIN)/pytest -q --timeout 600 tests/flows/test_door.py tests/flows/test_sigterm.py tests/flows/test_lost_prefect.py
 
 check: setup  ## Look for everything a reviewer should not have to: style, types, arrows, stale docs. Changes nothing
 	@failed=; \

@@ -11,42 +11,22 @@ import logging
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
 from types import TracebackType
 from typing import Self
 
 from bascule.errors import BasculeError
+from bascule.private import make_folder
+from config import prefect_environment
 from config.own_server import Home
+from config.prefect_environment import BATCHED, CLIENT, QUIET
+from config.prefect_probe import problem_with
+from config.settings import PrefectSettings
 
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # What the core logs is shown in Prefect's UI, beside the task run that it was logged in.
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "bascule",
-    # At INFO Prefect stores a line of its own for every task run that ends, which the run's state says already.
-    "PREFECT_LOGGING_LEVEL": "WARNING",
-    # The terminal belongs to the console: from Prefect, and from the core through it, only warnings come through.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
-    # The core logs outside of flow runs too. Then Prefect has no place for it, and that is all right.
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-}
-"""What a process that runs flows tells Prefect before importing it. What people have set themselves stands."""
-
-BATCHED = {
-    # Out of the box every event of a task run is a transaction of its own. docs/prefect.md has what that costs.
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_READ_BATCH_SIZE": "200",
-    "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_FLUSH_INTERVAL": "1",
-    # Out of the box only events are ever removed from the database, and runs never.
-    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-}
-"""What every Prefect server that serves waves should be told: ours, and a team's own."""
-
+TRUSTED = "PREFECT_API_SSL_CERT_FILE"
+"""The variable of Prefect's that names a file of certificates."""
 
 HANDED_OVER_WITHIN = 15.0
 """Seconds that the end of a run waits for Prefect's client to send what is under way."""
@@ -63,17 +43,33 @@ class Server:
     url: str
     home: Home | None = None
     """Where it is Bascule's own; None where it was configured, and is not ours to end."""
+    secret: str | None = field(default=None, repr=False)
+    trusted: str | None = None
+    """A file of certificates, where the usual ones do not do."""
+
+    def problem(self) -> str:
+        """Why it cannot be used, in words; empty when it can."""
+        return problem_with(self.url, self.secret, trusted=self.trusted)
 
     @property
     def ui_url(self) -> str:
         return self.url.removesuffix("/api")
 
+    @property
+    def how_to_look(self) -> str:
+        """Where the pages are, and how to sign in to them. The secret itself is shown to nobody."""
+        if self.home is None:
+            return f"Prefect's pages: {self.ui_url}."
+        return f"Prefect's pages: {self.ui_url}; sign in with the line in {self.home.sign_in}."
+
     def stop(self) -> None:
         """Hands over what is still under way and leaves. Our own server ends with its last user, unless it is to be kept."""
-        _hand_over()
-        if self.home is not None:
-            _report_to(None)
-            self.home.leave()
+        try:
+            _hand_over(is_there=not self.problem())
+        finally:
+            if self.home is not None:
+                self.home.leave()
+                prefect_environment.enter(self.home.folder, CLIENT)
 
     def __enter__(self) -> Self:
         return self
@@ -84,19 +80,66 @@ class Server:
         self.stop()
 
 
-def ensure_server(home: Path, *, keep: bool = False, port: int | None = None) -> Server:
-    """The configured Prefect server (PREFECT_API_URL, in the environment or in Prefect's profile), else one of our own on `home`.
+def ensure_server(
+    home: Path, prefect: PrefectSettings | None = None, *, keep: bool = False, port: int | None = None
+) -> Server:
+    """The Prefect server that the settings name, else one of our own on `home`.
 
     With `keep` a server that is started here stays when this run leaves, so that its pages can still be looked at.
     """
+    prefect = prefect or PrefectSettings()
     tell_prefect()
-    if url := _configured_url():
-        _require_answer(url)
-        return Server(url)
+    if prefect.url:
+        return _configured(home, prefect, prefect.url)
     own = Home(home)
-    server = own.enter(QUIET | BATCHED, keep=keep, port=port)
-    _report_to(server.url)
-    return Server(server.url, own)
+    try:
+        server = own.enter(QUIET | BATCHED | prefect.variables, keep=keep, port=port)
+        prefect_environment.enter(own.folder, CLIENT | access_to(server.url, own.secret()) | prefect.variables)
+    except BaseException:
+        own.leave()
+        raise
+    return Server(server.url, own, own.secret())
+
+
+def reach_configured(home: Path, prefect: PrefectSettings) -> None:
+    """Outside of a run, and without asking whether it is there: so that secrets which the configured server keeps can be read."""
+    if prefect.url and not prefect_environment.is_entered():
+        _enter(home, prefect, prefect.url, _secret(prefect.auth))
+
+
+def server_in(home: Path, prefect: PrefectSettings) -> Server | None:
+    """The server that a run would use, as it is now; None where one would be started."""
+    if prefect.url:
+        return Server(prefect.url, None, _secret(prefect.auth), prefect.variables.get(TRUSTED))
+    own = Home(home)
+    found = own.found()
+    return Server(found.url, own, own.secret()) if found is not None else None
+
+
+def _configured(home: Path, prefect: PrefectSettings, url: str) -> Server:
+    server = Server(url, None, _secret(prefect.auth), prefect.variables.get(TRUSTED))
+    if problem := server.problem():
+        raise CockpitUnreachable(
+            f"The Prefect server at {url} {problem}.",
+            remedy="See to it (prefect.url, prefect.auth), or take prefect.url out of the settings (BASCULE_PREFECT__URL): then Bascule starts a server of its own.",
+        )
+    _enter(home, prefect, url, server.secret)
+    return server
+
+
+def _enter(home: Path, prefect: PrefectSettings, url: str, secret: str | None) -> None:
+    folder = home.resolve()
+    make_folder(folder)
+    prefect_environment.enter(folder, CLIENT | access_to(url, secret) | prefect.variables)
+
+
+def access_to(url: str, secret: str | None) -> dict[str, str]:
+    """What a client, and a worker, is told to reach a server."""
+    told = {"PREFECT_API_URL": url}
+    if secret:
+        # Only Prefect Cloud has keys, and no colon is in one.
+        told["PREFECT_API_AUTH_STRING" if ":" in secret else "PREFECT_API_KEY"] = secret
+    return told
 
 
 def tell_prefect() -> None:
@@ -109,34 +152,23 @@ def tell_prefect() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).propagate = False
+    # That Prefect is lost is told once, in words: not for every event that it is not sent.
+    for name in ("prefect.events.clients", "prefect._internal.concurrency"):
+        # Not by a level: Prefect sets those on import.
+        logging.getLogger(name).addFilter(_is_no_news)
 
 
-def _configured_url() -> str | None:
-    # Prefect itself is asked only where the environment is silent: importing it takes more than a second.
-    if url := os.environ.get("PREFECT_API_URL"):
-        return url
-    from prefect.settings import get_current_settings
-
-    return get_current_settings().api.url
+def _is_no_news(_: logging.LogRecord) -> bool:
+    return False
 
 
-def _problem() -> Exception | None:
-    """Why the server that this process reports to does not answer, None when it does."""
-    from prefect.client.orchestration import get_client
+def _secret(reference: str | None) -> str | None:
+    from config.wiring import secret_behind
 
-    with get_client(sync_client=True) as client:
-        return client.api_healthcheck()
+    return secret_behind(reference) if reference else None
 
 
-def _require_answer(url: str) -> None:
-    if problem := _problem():
-        raise CockpitUnreachable(
-            f"The Prefect server at {url} does not answer: {problem}.",
-            remedy="Start it, or unset PREFECT_API_URL and Bascule starts a server of its own.",
-        )
-
-
-def _hand_over() -> None:
+def _hand_over(*, is_there: bool) -> None:
     """Waits until Prefect's client has sent its events and logs. What nobody is there to take is thrown away.
 
     Left to itself the client would try to deliver it at exit: 7 s for each event, three events for each task run.
@@ -145,7 +177,7 @@ def _hand_over() -> None:
         return
     from prefect.events.worker import EventsWorker
 
-    if _problem():
+    if not is_there:
         for service in list(EventsWorker._instances.values()):  # type: ignore[misc]  # one register for events and logs
             with contextlib.suppress(Empty):
                 while True:
@@ -153,14 +185,3 @@ def _hand_over() -> None:
     # In a thread of its own: inside a running event loop, Prefect would answer with something to await.
     with ThreadPoolExecutor(1) as elsewhere:
         elsewhere.submit(EventsWorker.drain_all, HANDED_OVER_WITHIN, at_exit=False).result()
-
-
-def _report_to(url: str | None) -> None:
-    """Points this process, and the processes it starts, at a server. Prefect reads the environment once, on import."""
-    if url is None:
-        os.environ.pop("PREFECT_API_URL", None)
-    else:
-        os.environ["PREFECT_API_URL"] = url
-    from prefect.context import refresh_global_settings_context
-
-    refresh_global_settings_context()

@@ -32,7 +32,7 @@ from bascule.notices import (
 from bascule.reports import DoesNotAddUp, NoSuchWave, status_of
 from bascule.reports.status import needing_somebody
 from config.settings import LOOPBACK, NoticesSettings, Settings, SmtpSettings
-from config.wiring import NotConfigured, now, open_ledger, secret_behind
+from config.wiring import NotConfigured, now, open_ledger, reach_secrets, secret_behind
 
 log = logging.getLogger("bascule.notices")
 
@@ -50,6 +50,7 @@ async def send_what_is_due(settings: Settings, clock: Callable[[], datetime] = n
     """One look. Nothing where notices are off. What could not be sent is in the answer, and tried again at the next look."""
     if not settings.notices.enabled:
         return ()
+    reach_secrets(settings)
     with open_ledger(settings) as ledger:
         return await Outbox(ledger, clock).post(_due(settings, ledger, clock), lambda n: _send(settings.notices, n))
 

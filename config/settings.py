@@ -22,6 +22,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -41,6 +42,18 @@ PREFIX = "BASCULE_"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 OUTSIDE = frozenset({"BASCULE_ENVIRONMENT", "BASCULE_ROOT", "BASCULE_TEST_POSTGRESQL_URL"})
 """Variables of ours that are no setting: which environment; where the deployments run; what the tests are told."""
+
+KEPT_FROM_VARIABLES = {
+    "PREFECT_API_URL": "set prefect.url",
+    "PREFECT_API_AUTH_STRING": "set prefect.auth, and keep the secret out of files",
+    "PREFECT_API_KEY": "set prefect.auth, and keep the secret out of files",
+    "PREFECT_SERVER_API_AUTH_STRING": "Bascule draws it",
+    "PREFECT_SERVER_API_HOST": "Bascule's own server is for this machine only",
+    "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "it stays on",
+    "PREFECT_HOME": "set prefect_home",
+    "PREFECT_PROFILES_PATH": "set prefect_home",
+}
+"""Variables of Prefect that have a setting of their own, or that keep others out."""
 
 
 class SettingsRefused(BasculeError):
@@ -214,6 +227,47 @@ class ReconciliationSettings(Part):
     )
 
 
+class PrefectSettings(Part):
+    """Prefect, on whose pages a run is seen. It is told nothing by variables `PREFECT_*`, a profile or a file: they may be meant for another project."""
+
+    url: str | None = Field(
+        None,
+        description="the API of a server of the team's, such as https://prefect.example/api; none: Bascule has its own",
+    )
+    auth: SecretReference | None = Field(
+        None, description="env:NAME, which holds what that server asks for: `user:secret`, or a key of Prefect Cloud"
+    )
+    variables: dict[str, str] = Field(
+        {},
+        description='what Prefect is told besides, such as {PREFECT_API_SSL_CERT_FILE = "/etc/ca.pem"}; it wins over ours',
+    )
+
+    @field_validator("url")
+    @classmethod
+    def keeps_the_secret(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "")
+        if url is None or (parts.hostname and (parts.scheme == "https" or parts.hostname in LOOPBACK)):
+            return url
+        raise ValueError("is no address of Prefect's: https://HOST/api; without TLS on this machine only")
+
+    @field_validator("auth")
+    @classmethod
+    def is_a_variable(cls, auth: str | None) -> str | None:
+        if auth is not None and not auth.startswith("env:"):
+            raise ValueError("is what opens Prefect: no block of Prefect's can hold it; write env:NAME")
+        return auth
+
+    @field_validator("variables")
+    @classmethod
+    def leave_the_door_shut(cls, variables: dict[str, str]) -> dict[str, str]:
+        for name in variables:
+            if not name.startswith("PREFECT_"):
+                raise ValueError(f"{name} is no variable of Prefect's")
+            if name in KEPT_FROM_VARIABLES:
+                raise ValueError(f"{name} is not for variables: {KEPT_FROM_VARIABLES[name]}")
+        return variables
+
+
 class SmtpSettings(Part):
     """The mail server that notices go through. No host: no mail."""
 
@@ -302,6 +356,7 @@ class Settings(BaseSettings):
     prefect_home: Path = Field(
         Path(".bascule/prefect"), description="where Bascule's own Prefect server lives, if none is configured"
     )
+    prefect: PrefectSettings = PrefectSettings()
     plays_person: bool = Field(
         False, description="the sandbox does what a person would do; only in the environment sandbox"
     )
@@ -364,6 +419,7 @@ def read_settings(environment: str | None = None) -> Settings:
     """The settings of an environment, by name, or by the path of a TOML file. Raises SettingsRefused."""
     name = environment or os.environ.get("BASCULE_ENVIRONMENT") or DEFAULT_ENVIRONMENT
     _refuse_misspelt_variables(os.environ)
+    _refuse_unreadable_certificates(os.environ)
     path = _file_of(name)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -405,6 +461,21 @@ def _refuse_misspelt_variables(variables: Mapping[str, str]) -> None:
     wrong = sorted(name for name in variables if name.upper().startswith(PREFIX) and name.upper() not in known)
     if wrong:
         raise SettingsRefused("\n".join(f"{name}: no such setting{_did_you_mean(name, known)}" for name in wrong))
+
+
+def _refuse_unreadable_certificates(variables: Mapping[str, str]) -> None:
+    """Prefect cannot even be imported with such a file, and no agent be reached."""
+    if not (file := variables.get("SSL_CERT_FILE")):
+        return
+    import ssl
+
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as trouble:
+        raise SettingsRefused(
+            f"SSL_CERT_FILE names {file}, which is no file of certificates that can be read ({trouble.strerror or trouble})",
+            remedy="mend the variable, or unset it: then the usual certificates hold",
+        ) from None
 
 
 def _in_words(wrong: ValidationError, path: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -30,6 +31,7 @@ from bascule.model import Cabinet, Kind, System
 from bascule.procedure import LOCK_OUT, SYNCHRONISE
 from bascule.waves.governor import Rules
 from bascule.waves.when import Blackout, may_begin_with, told, window_closes
+from config import prefect_environment
 from config.expecting import expecting
 from config.settings import PaceSettings, Settings, SystemSettings
 
@@ -58,12 +60,20 @@ def ledger_url(settings: Settings) -> str:
     return settings.ledger_url
 
 
+def ledger_file(settings: Settings) -> Path | None:
+    """Where the ledger is, if it is a file of this machine."""
+    from bascule.ledger.schema import file_of
+
+    return file_of(settings.ledger_url) if settings.ledger_url else None
+
+
 @contextlib.asynccontextmanager
 async def run_on(
     settings: Settings, ledger: Ledger, *, wave: str, rules: Rules | None = None, clock: Callable[[], datetime] = now
 ) -> AsyncIterator[Run]:
     """A run of this process on a wave. Its remotes are shared by all cabinets, and closed at the end."""
     run, who = uuid.uuid4().hex, current_user()
+    reach_secrets(settings)
     async with contextlib.AsyncExitStack() as stack:
         http = {
             system: await stack.enter_async_context(_http(system, chosen))
@@ -188,6 +198,7 @@ def not_before(desk: Desk, hours: Hours) -> Callable[[Cabinet, str], Awaitable[s
 
 async def health_of(settings: Settings, systems: Collection[System] = tuple(System)) -> tuple[Health, ...]:
     """What each of these systems answers when asked how it is, where it has an address."""
+    reach_secrets(settings)
     async with contextlib.AsyncExitStack() as stack:
         opened = [
             await stack.enter_async_context(_http(s, settings.system(s))) for s in systems if settings.system(s).url
@@ -332,6 +343,16 @@ def _http(system: System, chosen: SystemSettings) -> HttpRemote:
         ) from wrong
 
 
+def reach_secrets(settings: Settings) -> None:
+    """Before secrets are read: Prefect, where it is configured, may keep some."""
+    from config.cockpit import reach_configured
+
+    of_notices = (settings.notices.smtp.password, *settings.notices.webhooks)
+    references = [settings.system(system).client_secret for system in System]
+    if any(reference and reference.startswith("prefect:") for reference in (*references, *of_notices)):
+        reach_configured(settings.prefect_home, settings.prefect)
+
+
 def secret_behind(reference: str) -> str:
     """The secret that a reference names; never kept, never logged."""
     kind, _, name = reference.partition(":")
@@ -345,6 +366,11 @@ def secret_behind(reference: str) -> str:
 def _prefect_secret(block: str) -> str:
     from concurrent.futures import ThreadPoolExecutor
 
+    if not prefect_environment.is_entered():
+        raise NotConfigured(
+            f"The secret prefect:{block} is kept by a Prefect server, and none is configured",
+            remedy="set prefect.url (BASCULE_PREFECT__URL), or take env:NAME",
+        )
     from prefect.blocks.system import Secret
 
     # Asked for from inside an event loop, Prefect would answer with a coroutine: in a thread of its own it answers with the block.

@@ -71,7 +71,11 @@ def bascule(
 def main() -> None:
     """The outer edge: whatever ends a command ends here, in words."""
     from bascule.errors import BasculeError, LedgerBroken
+    from bascule.private import keep_private
+    from config.signals import answer_sigterm
 
+    keep_private()
+    answer_sigterm()
     try:
         app()
     except BasculeError as refused:
@@ -99,10 +103,13 @@ def _keep_trace() -> Path:
     import traceback
     from datetime import UTC, datetime
 
+    from bascule.private import make_folder, open_file
+
     path = Path(f".bascule/crash-{datetime.now(UTC):%Y%m%dT%H%M%S}.txt")
     try:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(traceback.format_exc(), encoding="utf-8")
+        make_folder(path.parent)
+        with open_file(path) as file:
+            file.write(traceback.format_exc().encode())
     except OSError:
         traceback.print_exc()
     return path

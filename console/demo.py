@@ -57,11 +57,11 @@ def play(cabinets: int, seed: int) -> int:
 def _mend(url: str) -> None:
     import httpx
 
-    httpx.put(f"{url}/sandbox/faults", json={"faults": []}, timeout=10).raise_for_status()
+    httpx.put(f"{url}/sandbox/faults", json={"faults": []}, timeout=10, trust_env=False).raise_for_status()
 
 
 def _get(url: str) -> list[dict[str, Any]]:
     import httpx
 
-    answer: list[dict[str, Any]] = httpx.get(url, timeout=10).raise_for_status().json()
+    answer: list[dict[str, Any]] = httpx.get(url, timeout=10, trust_env=False).raise_for_status().json()
     return answer

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import stat
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 from bascule.errors import BasculeError
 from bascule.ledger.tables import REVISION
+from bascule.private import is_open, open_ones
+from config.cockpit import server_in
 from config.settings import Settings
-from config.wiring import health_of, open_ledger, what_to_do
+from config.wiring import health_of, ledger_file, open_ledger, what_to_do
 
 ROOM = 1 << 30
+MANY = 1_000
+"""Files of a folder that others may get at, up to which they are counted."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,14 @@ class Examined:
 
 
 async def examine(settings: Settings) -> list[Examined]:
-    return [_versions(), _ledger(settings), _room(settings), *await _systems(settings), _prefect(settings)]
+    return [
+        _versions(),
+        _ledger(settings),
+        _room(settings),
+        _rights(settings),
+        *await _systems(settings),
+        _prefect(settings),
+    ]
 
 
 def _versions() -> Examined:
@@ -55,6 +68,24 @@ def _room(settings: Settings) -> Examined:
     )
 
 
+def _rights(settings: Settings) -> Examined:
+    """Whether others of this machine may get at what is kept: what was made by an older version, or opened by hand."""
+    kept = [settings.out, settings.prefect_home, *Path(".bascule").glob("crash-*.txt")]
+    if (ledger := ledger_file(settings)) is not None:
+        kept += ledger.parent.glob(f"{ledger.name}*")
+    opened = [path for place in kept for path in islice(open_ones(place), MANY)]
+    if not opened:
+        return Examined("rights", True, "what is kept is for you alone")
+    others = f" and {len(opened) - 1} more" if len(opened) > 1 else ""
+    where = " ".join(sorted({str(place) for place in kept if is_open(place)}))
+    return Examined(
+        "rights",
+        False,
+        f"other users of this machine may get at {opened[0]} ({stat.S_IMODE(opened[0].stat().st_mode):04o}){others}",
+        f"chmod -R go-rwx {where}",
+    )
+
+
 async def _systems(settings: Settings) -> list[Examined]:
     try:
         healths = await health_of(settings)
@@ -79,6 +110,17 @@ def _people(settings: Settings) -> Examined:
 
 
 def _prefect(settings: Settings) -> Examined:
-    if url := os.environ.get("PREFECT_API_URL"):
-        return Examined("Prefect", True, f"the server at {url} is configured")
-    return Examined("Prefect", True, f"none configured: Bascule starts its own in {Path(settings.prefect_home)}")
+    try:
+        server = server_in(settings.prefect_home, settings.prefect)
+    except BasculeError as refused:
+        return Examined("Prefect", False, str(refused), refused.remedy)
+    if server is None:
+        return Examined("Prefect", True, f"none configured: Bascule starts its own in {Path(settings.prefect_home)}")
+    if not (problem := server.problem()):
+        return Examined("Prefect", True, f"the server at {server.url} answers, and lets us in")
+    remedy = (
+        "see to prefect.url and prefect.auth, or leave them out: then Bascule has a server of its own"
+        if server.home is None
+        else "it is Bascule's own: the next run ends it if it is stuck, and starts another"
+    )
+    return Examined("Prefect", False, f"the server at {server.url} {problem}", remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from console.telling import say, say_connectors, say_where, tell
+from console.telling import say, say_connectors, say_locked_out, say_passed_over, say_where, tell
 
 if TYPE_CHECKING:
     from bascule.engine.foresee import Foreseen, Foresight
@@ -263,20 +264,29 @@ def say_foreseen(code: str, steps: Sequence[Foreseen]) -> None:
 
 
 def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_json: bool) -> int:
-    from config.cockpit import ensure_server
+    from config.cockpit import CockpitUnreachable, ensure_server
     from console.progress import Progress
     from console.telling import print_json
 
+    say_passed_over(settings)
     say("Starting Prefect's server, where none is configured or running …")
-    with ensure_server(settings.prefect_home) as prefect:
+    # What could not be logged to Prefect is no news for the terminal: that it is lost is told once.
+    logging.raiseExceptions = False
+    with ensure_server(settings.prefect_home, settings.prefect) as prefect:
         from flows.watching import watch
         from flows.wave import migrate_wave
 
-        say(f"Prefect's pages: {prefect.ui_url}")
+        say(prefect.how_to_look)
         progress = Progress(quiet=as_json)
         watch.set(progress)
-        with progress:
-            _until_ended(_ended(migrate_wave, _parameters(asked, environment)), progress)
+        try:
+            with progress:
+                _until_ended(_ended(migrate_wave, _parameters(asked, environment)), progress)
+        except KeyboardInterrupt:
+            say_locked_out(settings)
+            raise
+    if progress.conducted is None:
+        raise CockpitUnreachable("Prefect ended the run before the wave began", remedy=AGAIN)
     if progress.stored:
         say(f"warning: {progress.stored}")
     with_status = progress.status(settings)
@@ -286,33 +296,41 @@ def _run_flow(asked: Asked, settings: Settings, environment: str | None, *, as_j
         progress.tell(with_status)
     from console.exit_codes import exit_of
 
-    if progress.conducted is None:
-        raise RuntimeError("The flow ended without saying what became of its cabinets")
     return exit_of(progress.conducted)
+
+
+AGAIN = "run the same command again; if it stays so: bascule doctor"
 
 
 def _until_ended(flow: Coroutine[Any, Any, None], progress: Progress) -> None:
     """What the cabinets came to counts, even if Prefect is gone by then: the ledger has it."""
-    import httpx
-
     from config.cockpit import CockpitUnreachable
 
     try:
         asyncio.run(flow)
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-    except httpx.HTTPError as lost:
+    except CockpitUnreachable as lost:
+        # What stopped the wave itself is told before what Prefect could not be told of it.
+        if progress.error is not None:
+            raise progress.error from lost
         if progress.conducted is None:
-            raise CockpitUnreachable(
-                f"Prefect's server was lost before the wave began ({lost})", remedy="run the same command again"
-            ) from lost
-        say(f"warning: Prefect's server was lost ({lost}); what was done is in the ledger")
+            raise
+        say(f"warning: {lost}; what was done is in the ledger")
 
 
 async def _ended(flow: Any, parameters: dict[str, Any]) -> None:
     """Runs the flow to its end. What stopped it, if anything did, is raised here as it was there."""
-    state = await flow(**parameters, return_state=True)
-    result = await state.aresult(raise_on_failure=False)
+    from prefect.exceptions import PrefectSignal
+
+    from config.cockpit import CockpitUnreachable
+
+    try:
+        state = await flow(**parameters, return_state=True)
+        result = await state.aresult(raise_on_failure=False)
+    except (Exception, PrefectSignal) as lost:  # what stops the wave is a result: all else is Prefect's
+        told = str(lost).partition("\n")[0] or type(lost).__name__
+        raise CockpitUnreachable(f"Prefect's server was lost ({told})", remedy=AGAIN) from lost
     if isinstance(result, BaseException) and not type(result).__module__.startswith("prefect."):
         raise result
 
@@ -365,11 +383,13 @@ def demo(
     raise typer.Exit(play(cabinets, seed))
 
 
-def server() -> None:
-    """Start Prefect's server, the deployments and a worker on this machine, to try as a team. Ctrl-C ends them.
+def server(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 4200,
+) -> None:
+    """Start Prefect's server, the deployments and a worker on this machine, to try as a team. Ctrl-C or SIGTERM ends them.
 
     Example: bascule server
     """
     from console.team import serve
 
-    raise typer.Exit(serve())
+    raise typer.Exit(serve(port))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -63,9 +63,8 @@ def _serve(inventory: Path, scenario: Path | None, port: int, state: Path | None
     from console.sandbox_process import READY, start_sandbox
 
     with start_sandbox(read_inventory(inventory), scenario=scenario, port=port, state=state) as running:
-        # Ctrl-C too: who is started in the background by a shell inherits that it is ignored.
-        for told in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(told, _end)
+        # Who is started in the background by a shell inherits that it is ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         typer.echo(f"{READY}{running.url}")
         say("Ctrl-C ends it.")
         try:
@@ -73,10 +72,6 @@ def _serve(inventory: Path, scenario: Path | None, port: int, state: Path | None
         except KeyboardInterrupt:
             return
     raise typer.Exit(max(0, code))
-
-
-def _end(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 @app.command()
@@ -151,5 +146,5 @@ def _workplace(url: str) -> Iterator[Workplace]:
 
     from console.workplace import Workplace
 
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
         yield Workplace(client)

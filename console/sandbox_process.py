@@ -16,6 +16,7 @@ from typing import Any
 from bascule.errors import BasculeError
 from bascule.inventory import Inventory
 from bascule.model import Cabinet
+from config.signals import held_back
 
 READY = "sandbox: ready on "
 
@@ -61,15 +62,14 @@ def start_sandbox(
             command += ["--scenario", str(Path(folder, "scenario.json"))]
         if state is not None:
             command += ["--state", str(state)]
-        # A session of its own: Ctrl-C is for the run, which still has users to let in.
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-        )
-        try:
+        with contextlib.ExitStack() as started:
+            with held_back():
+                # A session of its own: Ctrl-C is for the run, which still has users to let in.
+                process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+                )
+                started.callback(_end, process)
             yield SandboxProcess(_url_of(process), process)
-        finally:
-            process.terminate()
-            process.communicate(timeout=10)
 
 
 def world_of(inventory: Inventory, seed: int) -> dict[str, Any]:
@@ -97,6 +97,16 @@ def _cabinet(cabinet: Cabinet) -> dict[str, Any]:
         "assignments": [asdict(assignment) for assignment in cabinet.assignments],
         "size": None,
     }
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with held_back():
+        process.terminate()
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def _url_of(process: subprocess.Popen[str]) -> str:

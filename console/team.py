@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from bascule.errors import BasculeError
-from config.cockpit import QUIET, ensure_server
+from config.cockpit import ensure_server
+from config.own_server import ENDS_WITHIN, family_of, in_time
 from config.settings import read_settings
-from console.telling import say, say_where
+from config.signals import BREAKS_OFF_AFTER, held_back
+from console.telling import say, say_locked_out, say_passed_over, say_where
 
 ROOT = Path(__file__).parent.parent
 PREFECT_YAML = ROOT / "deployments" / "prefect.yaml"
 POOL = "bascule"
+POOL_TEMPLATE = ROOT / "deployments" / "process-pool.json"
+"""What whoever starts a flow run may choose of its process: nothing. By default it is the command, and every variable."""
+
+FLOWS_END_WITHIN = BREAKS_OFF_AFTER + 2
+"""Seconds that a flow run is given. It breaks off by itself before."""
 
 
 class NotDeployed(BasculeError):
     """The deployments could not be made."""
 
 
-def serve() -> int:
+def serve(port: int) -> int:
     """Until Ctrl-C. Needs a checkout: the deployments are described there."""
     if not PREFECT_YAML.is_file():
         raise NotDeployed(
@@ -31,13 +39,17 @@ def serve() -> int:
         )
     settings = read_settings()
     say_where(settings)
-    with ensure_server(settings.prefect_home, port=4200) as prefect:
-        deploy(prefect.url)
-        say(f"Prefect's pages: {prefect.ui_url}. Deployments: {', '.join(deployments())}.")
+    say_locked_out(settings)
+    say_passed_over(settings)
+    with ensure_server(settings.prefect_home, settings.prefect, port=port) as prefect:
+        deploy()
+        say(f"{prefect.how_to_look} Deployments: {', '.join(deployments())}.")
         say("Ctrl-C ends server and worker.")
-        with worker(prefect.url) as working, contextlib.suppress(KeyboardInterrupt):
-            return working.wait()
-    return 0
+        code = 0
+        with worker() as working, contextlib.suppress(KeyboardInterrupt):
+            code = working.wait()
+    say_locked_out(settings)
+    return code
 
 
 def deployments() -> tuple[str, ...]:
@@ -47,32 +59,46 @@ def deployments() -> tuple[str, ...]:
     return tuple(one["name"] for one in yaml.safe_load(PREFECT_YAML.read_text(encoding="utf-8"))["deployments"])
 
 
-def deploy(url: str) -> None:
+def deploy() -> None:
     """Makes or renews the work pool and the deployments. Raises NotDeployed with Prefect's own words."""
-    _prefect(url, "work-pool", "create", POOL, "--type", "process", "--overwrite")
-    _prefect(url, "deploy", "--prefect-file", str(PREFECT_YAML), "--all")
+    _prefect("work-pool", "create", POOL, "--type", "process", "--base-job-template", str(POOL_TEMPLATE), "--overwrite")
+    _prefect("deploy", "--prefect-file", str(PREFECT_YAML), "--all")
 
 
 @contextlib.contextmanager
-def worker(url: str) -> Iterator[subprocess.Popen[bytes]]:
+def worker() -> Iterator[subprocess.Popen[bytes]]:
     """A worker of the pool, in a session of its own so that a Ctrl-C reaches it through us only."""
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--type", "process"]
-    process = subprocess.Popen(command, env=_environment(url), cwd=ROOT, start_new_session=True)
-    try:
+    with contextlib.ExitStack() as started:
+        with held_back():
+            process = subprocess.Popen(command, env=_environment(), cwd=ROOT, start_new_session=True)
+            started.callback(_end, process)
         yield process
-    finally:
-        process.terminate()
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Its flow runs first, each in its own way. Meanwhile the worker is stopped: it would start the runs that wait for theirs."""
+    with held_back():
+        worker.send_signal(signal.SIGSTOP)
+        flow_runs = family_of(worker.pid)[1:]
+        for run in flow_runs:
+            run.ask_to_end()
+        in_time(lambda: not any(run.is_alive() for run in flow_runs), FLOWS_END_WITHIN)
+        for run in flow_runs:
+            run.kill()
+        worker.terminate()
+        worker.send_signal(signal.SIGCONT)
         try:
-            process.wait(timeout=40)
+            worker.wait(timeout=ENDS_WITHIN)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            worker.kill()
+            worker.wait()
 
 
-def _prefect(url: str, *arguments: str) -> None:
+def _prefect(*arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", *arguments],
-        env=_environment(url),
+        env=_environment(),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -82,11 +108,10 @@ def _prefect(url: str, *arguments: str) -> None:
         raise NotDeployed(f"prefect {' '.join(arguments[:2])} failed: {(done.stderr or done.stdout).strip()[-600:]}")
 
 
-def _environment(url: str) -> dict[str, str]:
+def _environment() -> dict[str, str]:
+    """That of this process, in which Prefect has been told where its server is. The worker's flows need the agents' secrets."""
     return {
-        **QUIET,
         **os.environ,
-        "PREFECT_API_URL": url,
         "BASCULE_ROOT": str(Path.cwd()),
         "PREFECT_WORKER_QUERY_SECONDS": os.environ.get("PREFECT_WORKER_QUERY_SECONDS", "2"),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,34 @@ def say_connectors(settings: Settings, cabinets: Iterable[Cabinet]) -> None:
     )
     told = (f"{system.value} by {connector} ({count})" for (system, connector), count in sorted(used.items()))
     say(f"The inventory's connectors: {', '.join(told)}")
+
+
+def say_passed_over(settings: Settings) -> None:
+    """A Prefect server that the shell names is not the one that is used: who expected that is told how to say it."""
+    if (named := os.environ.get("PREFECT_API_URL")) and named != settings.prefect.url:
+        say(
+            f"warning: PREFECT_API_URL names {masked(named)}, which is not used: set BASCULE_PREFECT__URL, and __AUTH if it asks"
+        )
+
+
+def say_locked_out(settings: Settings) -> None:
+    """Whose users a run of this ledger keeps out, where there is one: who ends in the middle leaves nobody out unnamed."""
+    from datetime import UTC, datetime
+
+    from bascule.errors import BasculeError
+    from config.wiring import open_ledger
+
+    try:
+        with open_ledger(settings, read_only=True) as ledger:
+            out = [one.cabinet for one in ledger.lock_outs(datetime.now(UTC))]
+    except BasculeError:
+        # What is wrong with the ledger is said by who works on it.
+        return
+    if out:
+        say(
+            f"Users are locked out at {', '.join(out)}: a synchronisation that runs goes on by itself. The next run of the wave"
+            " takes it up; so does bascule reap, which only looks."
+        )
 
 
 def masked(url: str) -> str:

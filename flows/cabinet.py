@@ -14,7 +14,7 @@ from flows.watching import watching
 from flows.wave import carry_out_wave, shown
 
 
-@flow(name="migrate_cabinet", flow_run_name="{code}", persist_result=False)
+@flow(name="migrate_cabinet", flow_run_name="{code}", persist_result=False, retries=0)
 async def migrate_cabinet(
     code: str, wave: str | None = None, because: str = "", environment: str | None = None
 ) -> State[Any]:

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from config.signals import make_haste
+
 ASKS = (signal.SIGINT, signal.SIGTERM)
 """The terminal sends the first. The second comes from systemd, or from a worker 30 s before it kills a cancelled flow run."""
 
@@ -15,6 +17,8 @@ ASKS = (signal.SIGINT, signal.SIGTERM)
 def interruptible() -> Iterator[asyncio.Event]:
     """The event is set by the first signal, and the body goes on. A second one cancels the task that the body runs in.
 
+    SIGTERM leaves it the seconds that who sent it leaves us.
+
     To be entered inside a flow. Left alone, asyncio and Prefect would cancel the flow at once, and Prefect record every task
     run in it as crashed. Away from the main thread, where no signal arrives, the event is never set.
     """
@@ -22,15 +26,17 @@ def interruptible() -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     body = asyncio.current_task()
 
-    def interrupted() -> None:
+    def interrupted(sent: signal.Signals) -> None:
         if asked.is_set() and body is not None:
             body.cancel("interrupted twice")
         asked.set()
+        if sent is signal.SIGTERM:
+            make_haste()
 
     before = {sent: signal.getsignal(sent) for sent in ASKS}
     try:
         for sent in ASKS:
-            loop.add_signal_handler(sent, interrupted)
+            loop.add_signal_handler(sent, interrupted, sent)
     except (ValueError, RuntimeError, NotImplementedError):
         yield asked
         return

@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 from tasks.noticing import send_due
 
 
-@flow(name="send_notices", persist_result=False)
+@flow(name="send_notices", persist_result=False, retries=0)
 async def send_notices(environment: str | None = None) -> State[Any]:
     """Tells operators and their team what is due: work orders, alarms, waves that ended.
 

@@ -142,7 +142,7 @@ def stands_on(prepared: Prepared, settings: Settings) -> dict[str, dict[str, obj
             },
         },
         "procedure": {"version": version("bascule"), **{step.name: _as_declared(step) for step in PROCEDURE}},
-        "configuration": dict(_flat(settings.model_dump(mode="json", exclude={"ledger_url"}))),
+        "configuration": dict(_flat(settings.model_dump(mode="json", exclude={"ledger_url", "prefect"}))),
     }
 
 

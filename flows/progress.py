@@ -7,12 +7,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
-import httpx
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
-from prefect.exceptions import PrefectException
 
 from bascule.reports.visible import visible
 from tasks.reporting import PROGRESS, key_of
+from tasks.showing import only_shown
 
 EVERY = 5.0
 """Seconds between two looks: what Prefect is asked must not grow with the cabinets."""
@@ -28,7 +27,8 @@ async def shown_progress(wave: str, cabinets: int, every: float = EVERY) -> Asyn
         let_go += 1
 
     async def show() -> None:
-        with contextlib.suppress(PrefectException, httpx.HTTPError):
+        # Each question has Prefect's own deadline. The first that fails is the last.
+        async with only_shown("how far the wave is", within=None):
             told = f"Cabinets of wave {wave} that this run is done with, of {cabinets}"
             artifact = await acreate_progress_artifact(0.0, key=key_of(wave) + PROGRESS, description=visible(told))
             assert isinstance(artifact, UUID)

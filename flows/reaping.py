@@ -15,7 +15,7 @@ from config.wiring import open_ledger
 from flows.interrupt import interruptible
 
 
-@flow(name="reap", persist_result=False)
+@flow(name="reap", persist_result=False, retries=0)
 async def reap_lock_outs(environment: str | None = None) -> State[Any]:
     """Looks at every lock-out that is owed a reopen, and lets users in where no synchronisation runs and nobody has it in hand.
 

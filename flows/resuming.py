@@ -21,7 +21,7 @@ from flows.wave import migrate_wave
 from tasks.noticing import send_due
 
 
-@flow(name="resume_waiting", persist_result=False)
+@flow(name="resume_waiting", persist_result=False, retries=0)
 async def resume_waiting(wave: str | None = None, environment: str | None = None) -> State[Any]:
     """Takes up the waiting cabinets whose work orders were answered, and ends; what still waits is left alone.
 

@@ -12,6 +12,10 @@ from uuid import UUID
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.exceptions import PrefectException
+
+from config.prefect_environment import give_up
+from tasks.showing import WITHIN
 
 ENDED = [state.value for state in TERMINAL_STATES]
 
@@ -60,8 +64,9 @@ async def until_stored(flow_run_id: UUID, expected_task_runs: int, timeout: floa
                 await asyncio.sleep(pause)
                 pause = min(pause * 1.5, LAST_LOOK)
             known = ended if ended >= expected_task_runs else await _count(client, flow_run_id)
-    except httpx.HTTPError as error:
-        # A server that is gone costs a picture, not a run.
+    except (httpx.HTTPError, PrefectException, TimeoutError, ValueError, TypeError, RuntimeError) as error:
+        # A server that is gone, frozen or no longer Prefect costs a picture, not a run.
+        give_up()
         return Stored(expected_task_runs, ended, max(known, ended), problem=f"{type(error).__name__}: {error}")
     return Stored(expected_task_runs, ended, known)
 
@@ -69,5 +74,6 @@ async def until_stored(flow_run_id: UUID, expected_task_runs: int, timeout: floa
 async def _count(client: PrefectClient, flow_run_id: UUID, states: Sequence[str] | None = None) -> int:
     of_the_flow: Mapping[str, Any] = {"flow_runs": {"id": {"any_": [str(flow_run_id)]}}}
     in_the_states: Mapping[str, Any] = {"task_runs": {"state": {"type": {"any_": list(states)}}}} if states else {}
-    answer = await client.request("POST", "/task_runs/count", json={**of_the_flow, **in_the_states})
+    async with asyncio.timeout(WITHIN):
+        answer = await client.request("POST", "/task_runs/count", json={**of_the_flow, **in_the_states})
     return int(answer.json())

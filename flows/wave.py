@@ -28,7 +28,7 @@ from tasks.noticing import send_due
 from tasks.reporting import publish_wave
 
 
-@flow(name="migrate_wave", flow_run_name="{wave}", persist_result=False)
+@flow(name="migrate_wave", flow_run_name="{wave}", persist_result=False, retries=0)
 async def migrate_wave(
     wave: str | None = None,
     inventory: str | None = None,
@@ -65,7 +65,6 @@ async def migrate_wave(
         plan: the hash of the plan that is applied, if one is; kept in the ledger.
         environment: sandbox, production, or the path of a TOML file.
     """
-    settings = read_settings(environment)
     asked = Asked(
         wave=wave,
         inventory=_path(inventory),
@@ -82,7 +81,13 @@ async def migrate_wave(
         any_hour=any_hour,
         plan=plan,
     )
-    watch = watching()
+    with watching().over() as watch:
+        return await take_wave(asked, watch, environment)
+
+
+async def take_wave(asked: Asked, watch: Watch, environment: str | None) -> State[Any]:
+    """From what was asked to reports and messages. Prefect may be lost at any time: it costs what it would have shown."""
+    settings = read_settings(environment)
     before = brake.started
     with open_ledger(settings) as ledger:
         prepared = prepare(asked, settings, ledger)

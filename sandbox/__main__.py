@@ -30,6 +30,8 @@ INVALID = 2
 
 def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
+    # What it keeps is for whoever started it.
+    os.umask(0o077)
     try:
         app = _app(given)
         listening = _listening(given.host, given.port)

@@ -6,6 +6,7 @@ after every request, so that a killed sandbox goes on where it was. Without a fi
 
 from __future__ import annotations
 
+import os
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,8 @@ class Store:
 def _engine(path: str | None) -> Engine:
     if path and not Path(path).resolve().parent.is_dir():
         raise StateRefused(f"the state file {path} cannot be made: its folder does not exist")
+    if path:
+        _make_private(path)
     engine = create_engine(f"sqlite:///{path or ':memory:'}", poolclass=StaticPool)
 
     @event.listens_for(engine, "connect")
@@ -145,6 +148,14 @@ def _engine(path: str | None) -> Engine:
         connection.execute("PRAGMA journal_mode = WAL")
 
     return engine
+
+
+def _make_private(path: str) -> None:
+    """Nobody else reads it, whatever the umask, nor what SQLite keeps beside it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as refused:
+        raise StateRefused(f"the state file {path} cannot be used ({refused.strerror})") from None
 
 
 def _upsert(table: Table) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.client.schemas.objects import TaskRun
 from prefect.states import Completed, Failed
@@ -19,6 +18,7 @@ from bascule.ledger import Entry
 from bascule.model import Cabinet, Lifecycle, Outcome, State
 from bascule.procedure import Step, step_named
 from tasks.brake import Brake
+from tasks.once import ONCE
 
 brake = Brake()
 
@@ -66,7 +66,7 @@ async def perform_in_prefect(cabinet_run: CabinetRun, step: Step) -> Entry:
     return cabinet_run.last[step.name]
 
 
-@task(name="cabinet", task_run_name="{code}", cache_policy=NO_CACHE)
+@task(name="cabinet", task_run_name="{code}", **ONCE)
 async def take_through_procedure(code: str) -> PrefectState[None]:
     return shown_standing(await _migrated(current_job.get()))
 
@@ -76,7 +76,7 @@ async def is_worth_another(task: Task[..., Any], task_run: TaskRun, state: Prefe
     return isinstance(await state.aresult(raise_on_failure=False), TryAgain)
 
 
-@task(name="step", task_run_name="{code} / {step_name}", cache_policy=NO_CACHE, retry_condition_fn=is_worth_another)
+@task(name="step", task_run_name="{code} / {step_name}", retry_condition_fn=is_worth_another, **ONCE)
 async def carry_out_step(code: str, step_name: str) -> PrefectState[None]:
     return shown_entry(await _carried_out(current_job.get(), step_named(step_name)))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State as PrefectState
 from prefect.states import Completed, Failed
 
@@ -14,6 +13,7 @@ from bascule.notices import Posted
 from config.messengers import send_what_is_due
 from config.settings import read_settings
 from tasks.migrating import brake
+from tasks.once import ONCE
 
 
 async def send_due(environment: str | None = None) -> PrefectState[Any]:
@@ -26,7 +26,7 @@ async def send_due(environment: str | None = None) -> PrefectState[Any]:
     return state
 
 
-@task(name="notices", task_run_name="notices", cache_policy=NO_CACHE)
+@task(name="notices", task_run_name="notices", **ONCE)
 async def send_notices(environment: str | None = None) -> PrefectState[None]:
     return shown_posted(await send_what_is_due(read_settings(environment)))
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from prefect import task
 from prefect.artifacts import acreate_markdown_artifact, acreate_table_artifact
-from prefect.cache_policies import NO_CACHE
 
 from bascule.reports import wave_table
 from bascule.reports.publishing import Published
@@ -17,19 +16,19 @@ from bascule.reports.summary import rerun_command
 from bascule.reports.visible import visible
 from config.settings import read_settings
 from config.wiring import published
+from tasks.once import ONCE
+from tasks.showing import only_shown
 
 FILES, PROGRESS = "-files", "-progress"
 """How the keys of a wave's other pages end."""
 
 
-@task(name="reports", task_run_name="reports", cache_policy=NO_CACHE)
+@task(name="reports", task_run_name="reports", **ONCE)
 async def publish_wave(wave: str, run: str | None = None, environment: str | None = None) -> Path:
-    return await shown(published(read_settings(environment), wave, run))
-
-
-async def shown(report: Published) -> Path:
-    await acreate_table_artifact(**artifact_of(report))
-    await acreate_markdown_artifact(**files_of(report))
+    report = published(read_settings(environment), wave, run)
+    async with only_shown("the wave's table"):
+        await acreate_table_artifact(**artifact_of(report))
+        await acreate_markdown_artifact(**files_of(report))
     return report.folder
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from bascule.errors import LedgerNewer, LedgerOlder, LedgerUnreachable
 from bascule.ledger.tables import REVISION
 from bascule.ledger.trouble import in_words
+from bascule.private import make_folder, open_file
 
 BUSY_SECONDS = 30.0
 """How long one who wants to write waits for another before they say so."""
@@ -50,8 +51,8 @@ def engine_for(url: str, *, writes: bool, busy_seconds: float = BUSY_SECONDS) ->
 
 
 def _on_sqlite(url: URL, writes: bool, busy_seconds: float) -> Engine:
-    if writes and url.database and url.database != ":memory:" and not url.database.startswith("file:"):
-        _make_folder(Path(url.database).parent)
+    if writes and (file := file_of(url)) is not None:
+        _make_folder(file.parent)
     engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")
@@ -117,12 +118,14 @@ def _on_postgresql(url: URL, writes: bool, busy_seconds: float) -> Engine:
 
 def ensure_revision(engine: Engine, *, makes_one: bool = True) -> None:
     """Makes a new database a ledger, unless it is only to be read; refuses one that this version cannot read."""
-    file = engine.url.database if engine.dialect.name == "sqlite" else None
-    missing = (
-        not makes_one and file is not None and not file.startswith(("file:", ":memory:")) and not Path(file).exists()
-    )
-    # SQLite makes a file of whatever it is asked to open.
-    found = None if missing else revision_of(engine)
+    file = file_of(engine.url)
+    if file is not None and not file.exists():
+        # SQLite makes a file of whatever it is asked to open.
+        found = None
+        if makes_one:
+            _make_file(file)
+    else:
+        found = revision_of(engine)
     if found is None and not makes_one:
         raise LedgerUnreachable(
             "There is no ledger yet", remedy="bascule run --inventory FILE makes one; or check BASCULE_LEDGER_URL"
@@ -185,10 +188,27 @@ def _alembic() -> Any:
     return config
 
 
+def file_of(url: URL | str) -> Path | None:
+    """Where a ledger on SQLite is; None for one that is in memory, or on a server."""
+    parsed = make_url(url)
+    kept = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    return Path(kept) if kept and not kept.startswith(("file:", ":memory:")) else None
+
+
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except OSError as trouble:
         raise LedgerUnreachable(
             f"The ledger's folder {folder} cannot be made ({trouble.strerror})", remedy="check BASCULE_LEDGER_URL"
+        ) from trouble
+
+
+def _make_file(file: Path) -> None:
+    """What SQLite keeps beside it has the same rights."""
+    try:
+        open_file(file, "ab").close()
+    except OSError as trouble:
+        raise LedgerUnreachable(
+            f"The ledger {file} cannot be made ({trouble.strerror})", remedy="check BASCULE_LEDGER_URL"
         ) from trouble

@@ -21,6 +21,7 @@ from bascule.errors import BasculeError
 from bascule.inventory.rules import code
 from bascule.ledger import Ledger
 from bascule.ledger.anchor import require_held
+from bascule.private import make_folder, open_file
 from bascule.reports.account import Account, account_of
 from bascule.reports.frames import failed_frame
 from bascule.reports.language import language_named
@@ -211,10 +212,11 @@ def _sums(files: Iterable[Path], folder: Path) -> bytes:
 
 def write_whole(path: Path, content: bytes) -> Path:
     """Nobody ever reads half of it. Makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(content)
+        with open_file(beside) as file:
+            file.write(content)
         return beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

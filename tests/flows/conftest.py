@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,15 @@ tell_prefect()
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Flows of this process report to it. Sessions of pytest-xdist have one each."""
+    """Flows of this process report to it, and so does every command it starts. Sessions of pytest-xdist have one each."""
     with ensure_server(tmp_path_factory.mktemp("prefect")) as server:
+        assert server.home is not None
+        named = {
+            "BASCULE_PREFECT__URL": server.url,
+            "BASCULE_PREFECT__AUTH": "env:SECRET_OF_THE_TESTS",
+            "SECRET_OF_THE_TESTS": server.home.secret(),
+        }
+        os.environ.update(named)
         yield server
+        for name in named:
+            del os.environ[name]

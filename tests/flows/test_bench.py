@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
@@ -17,8 +16,6 @@ def test_the_bench_prints_what_a_wave_costs_beside_bare_tasks_and_plain_asyncio(
         text=True,
         timeout=220,
         check=False,
-        # Other tests of this process may have a server, which the bench would not take for its own.
-        env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"},
     )
 
     assert ended.returncode == 0, ended.stderr

@@ -20,7 +20,7 @@ from prefect.client.orchestration import get_client
 from bascule.inventory import sample, write_inventory
 from bascule.ledger import Ledger, first_broken
 from config.cockpit import Server
-from console import team
+from config.own_server import family_of
 from console.sandbox_process import SandboxProcess, start_sandbox
 
 ONCE = ("admin-sage", "connect", "sign-up", "terms", "synchronise")
@@ -142,13 +142,22 @@ def test_ctrl_c_ends_a_wave_in_words_and_lets_users_in(sandbox: SandboxProcess) 
     assert set(effective_once_writes(sandbox).values()) == {1}
 
 
+def serve() -> subprocess.Popen[str]:
+    """A team's server, ready."""
+    serving = subprocess.Popen([*BASCULE, "server"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert serving.stderr is not None
+    while "ends server and worker" not in (line := serving.stderr.readline()):
+        assert line, "bascule server has ended"
+    return serving
+
+
 async def test_a_wave_started_through_the_api_is_ended_by_a_worker(
     sandbox: SandboxProcess, place: Path, prefect_server: Server
 ) -> None:
-    team.deploy(prefect_server.url)
+    serving = serve()
     async with get_client() as client:
         deployment = await client.read_deployment_by_name("migrate_wave/wave")
-        with team.worker(prefect_server.url):
+        try:
             ended = await client.create_flow_run_from_deployment(
                 deployment.id, parameters={"inventory": str(place / "inv.csv")}
             )
@@ -156,6 +165,10 @@ async def test_a_wave_started_through_the_api_is_ended_by_a_worker(
             while not (ended.state and ended.state.is_final()) and time.monotonic() < deadline:
                 await asyncio.sleep(0.5)
                 ended = await client.read_flow_run(ended.id)
+        finally:
+            family = family_of(serving.pid)
+            serving.terminate()
+            serving.communicate(timeout=25)
         of_the_wave = {"flow_runs": {"id": {"any_": [str(ended.id)]}}, "limit": 200}
         runs = (await client.request("POST", "/task_runs/filter", json=of_the_wave)).json()
     assert ended.state is not None
@@ -166,6 +179,9 @@ async def test_a_wave_started_through_the_api_is_ended_by_a_worker(
     names = {run["name"] for run in runs}
     assert {"C0003", "C0003 / connect", "reports"} <= names
     assert list((place / "runs" / "default").iterdir())
+    assert serving.returncode == 0
+    assert len(family) > 1
+    assert not any(process.is_alive() for process in family)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +23,7 @@ Bascule = Callable[..., Ended]
 
 
 @pytest.fixture
-def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Bascule:
+def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Bascule]:
     """The command, in an empty folder, in this process, through its outer edge."""
     monkeypatch.chdir(tmp_path)
     for name in ("BASCULE_ENVIRONMENT", "BASCULE_LEDGER_URL"):
@@ -35,7 +37,10 @@ def bascule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Captu
         assert "Traceback" not in err
         return Ended(int(ended.value.code or 0), out, err)
 
-    return typed
+    umask, answer = os.umask(0o022), signal.getsignal(signal.SIGTERM)
+    yield typed
+    os.umask(umask)
+    signal.signal(signal.SIGTERM, answer)
 
 
 @pytest.fixture

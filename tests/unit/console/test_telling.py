@@ -14,8 +14,9 @@ from rich.console import Console
 from bascule.ledger import EntryKind, Ledger
 from bascule.model import ErrorClass, Lifecycle, Outcome, State
 from bascule.reports.visible import UNSEEN
+from config.settings import PrefectSettings, Settings
 from console.reconciling import Result, Told, as_table
-from console.telling import as_text
+from console.telling import as_text, say_passed_over
 from tests.unit.console.conftest import Bascule
 from tests.unit.reports.histories import began, ended, judged, line, ok, planned, write
 
@@ -94,3 +95,16 @@ def test_what_differs_on_both_sides_is_shown_as_it_is() -> None:
     Console(file=out, force_terminal=True, width=300, color_system=None).print(as_table(EVIL, [drift]))
     assert UNSEEN.findall(out.getvalue()) == []
     assert out.getvalue().count(SHOWN) == 3
+
+
+def test_a_prefect_server_that_the_shell_names_is_told_as_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "https://elsewhere.example/api")
+    elsewhere = PrefectSettings(url="https://elsewhere.example/api")
+    say_passed_over(Settings(environment="sandbox", prefect=elsewhere))
+    assert capsys.readouterr().err == ""
+
+    say_passed_over(Settings(environment="sandbox"))
+
+    assert "PREFECT_API_URL names https://elsewhere.example/api, which is not used" in capsys.readouterr().err
