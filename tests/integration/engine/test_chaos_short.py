@@ -141,7 +141,7 @@ async def survive(scene: Stage, seed: int, calm: dict[str, Any]) -> list[str]:
     return problems
 
 
-# Among them 19, which finds an engine that believes old lists, and 22, one that takes what is in flight for never received.
+# Among them 19, which finds an engine that believes old lists. The wait for what is in flight is held by test_in_flight.
 @pytest.mark.parametrize("seed", range(12, 24))
 async def test_whatever_systems_say_nothing_false_is_called_ok_and_nothing_is_done_twice(
     tmp_path: Path, seed: int, calm: dict[str, Any]
