@@ -88,6 +88,10 @@ class AnswerCutShort(httpx.RemoteProtocolError):
     """Less came than was announced."""
 
 
+class AnswerToAnother(httpx.RemoteProtocolError):
+    """What came names another request."""
+
+
 class Line:
     """Every call that fails raises an error of `bascule.errors` that says whether a write may have had an effect."""
 
@@ -154,7 +158,8 @@ class Line:
                 if call.writes or not answer.is_garbled:
                     return answer
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # Most often a pooled connection that the other side was just closing. Reading twice harms nobody.
+                # Most often a pooled connection that the other side was just closing, or on which an answer was left.
+                # Reading twice harms nobody.
                 if call.writes:
                     raise
             return await self._once(call, deadline)
@@ -175,11 +180,12 @@ class Line:
             said = response.status_code
             echoed = response.headers.get(REQUEST_ID)
             body = await self._body(call, response)
-            if echoed != request.headers[REQUEST_ID] and call.is_echoed:
+            is_another = echoed not in (None, request.headers[REQUEST_ID])
+            if is_another or (echoed is None and call.is_echoed):
                 # What else waits on this connection answers other requests too.
                 await _hang_up(response)
-            if echoed not in (None, request.headers[REQUEST_ID]):
-                raise self._silence(call, "answered another request")
+            if is_another:
+                raise AnswerToAnother("answered another request", request=request)
             return Answer(
                 status=response.status_code,
                 body=body,
@@ -248,6 +254,8 @@ class Line:
                 return self._silence(call, "did not answer in time")
             case AnswerCutShort():
                 return self._silence(call, "cut its answer short")
+            case AnswerToAnother():
+                return self._silence(call, "answered another request")
             case _:
                 return self._silence(call, "cut the connection")
 

@@ -24,8 +24,9 @@ TOKEN = {"access_token": "t", "token_type": "Bearer", "expires_in": 300}
 class Socket:
     """A real server that sends an answer `times` over, and knows which connections it was asked on."""
 
-    def __init__(self, times: int) -> None:
+    def __init__(self, times: int, token_times: int = 1) -> None:
         self.times = times
+        self.token_times = token_times
         self.connections = 0
         self.received: list[str] = []
 
@@ -42,7 +43,7 @@ class Socket:
                 self.received.append(f"{method} {path}")
                 is_token = path.endswith("/token")
                 answer = answered(TOKEN if is_token else body_of(path), headers[REQUEST_ID.lower()])
-                writer.write(answer * (1 if is_token else self.times))
+                writer.write(answer * (self.token_times if is_token else self.times))
         finally:
             writer.close()
 
@@ -87,3 +88,12 @@ async def test_a_doubled_answer_is_never_the_next_requests() -> None:
         await ge.observe(CABINET, View.GE)
     assert socket.connections == before + 1
     assert [line for line in socket.received if line.startswith("POST /cabinets")] == ["POST /cabinets/C0001/connect"]
+
+
+async def test_a_read_that_meets_what_was_left_of_another_answer_is_asked_again_on_a_new_connection() -> None:
+    socket = Socket(times=1, token_times=2)
+    async with standing_before(socket) as ge:
+        facts = await ge.observe(CABINET, View.GE)
+        assert facts.cabinet == CABINET.code
+    assert [line for line in socket.received if line.startswith("GET")] == ["GET /cabinets/C0001"] * 2
+    assert socket.connections == 2
