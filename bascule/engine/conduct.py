@@ -329,18 +329,7 @@ class _Conductor:
                 "common": [str(one) for one in decision.stops.common],
                 "remedy": decision.stops.go_on,
             }
-        await self._run.ledger.record(
-            Entry(
-                cabinet=run_chain(self._run),
-                kind=EntryKind.NOTE,
-                at=self._run.clock(),
-                who=self._run.who,
-                wave=self._run.wave,
-                run=self._run.id,
-                reason=told,
-                evidence=evidence,
-            )
-        )
+        await self._run.ledger.record(self._run.wave_entry(EntryKind.NOTE, told, evidence))
 
     def _why(self, decision: Decision) -> str:
         return decision.stops.why if decision.stops is not None else "its window has closed"

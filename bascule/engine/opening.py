@@ -24,18 +24,8 @@ async def begin(run: Run, cabinets: Sequence[Cabinet], evidence: Mapping[str, An
     """
     run.because = because
     await run.ledger.sign_on(run.id, run.owner, run.clock())
-    entries = [
-        Entry(
-            cabinet=f"@{run.wave}",
-            kind=EntryKind.RUN_BEGAN,
-            at=run.clock(),
-            who=run.who,
-            wave=run.wave,
-            run=run.id,
-            reason=because,
-            evidence={**evidence, "version": version("bascule"), "process": asdict(run.owner)},
-        )
-    ]
+    stands_on = {**evidence, "version": version("bascule"), "process": asdict(run.owner)}
+    entries = [run.wave_entry(EntryKind.RUN_BEGAN, because, stands_on)]
     planned = {entry.cabinet: entry.evidence.get("row") for entry in run.ledger.of_wave(run.wave, [EntryKind.PLANNED])}
     for cabinet in cabinets:
         row = digest_of(cabinet)
@@ -63,17 +53,7 @@ async def end(run: Run, conducted: Conducted) -> None:
         "defects": conducted.defects,
         "stopped": conducted.stopped,
     }
-    await run.ledger.record(
-        Entry(
-            cabinet=f"@{run.wave}",
-            kind=EntryKind.RUN_ENDED,
-            at=run.clock(),
-            who=run.who,
-            wave=run.wave,
-            run=run.id,
-            evidence=evidence,
-        )
-    )
+    await run.ledger.record(run.wave_entry(EntryKind.RUN_ENDED, "", evidence))
 
 
 def digest_of(cabinet: Cabinet) -> str:

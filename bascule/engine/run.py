@@ -118,17 +118,19 @@ class Run:
 
     async def _say(self, told: str, evidence: Mapping[str, Any]) -> None:
         log.warning("wave %s: %s", self.wave, told)
-        await self.ledger.record(
-            Entry(
-                cabinet=f"@{self.wave}",
-                kind=EntryKind.NOTE,
-                at=self.clock(),
-                who=self.who,
-                wave=self.wave,
-                run=self.id,
-                reason=told,
-                evidence=evidence,
-            )
+        await self.ledger.record(self.wave_entry(EntryKind.NOTE, told, evidence))
+
+    def wave_entry(self, kind: EntryKind, reason: str, evidence: Mapping[str, Any]) -> Entry:
+        """A line of the chain of what concerns the whole wave."""
+        return Entry(
+            cabinet=f"@{self.wave}",
+            kind=kind,
+            at=self.clock(),
+            who=self.who,
+            wave=self.wave,
+            run=self.id,
+            reason=reason,
+            evidence=evidence,
         )
 
     async def pause(self, seconds: float) -> None:
