@@ -151,7 +151,7 @@ def _in_words(result: CheckResult) -> Iterator[RenderableType]:
     from rich import box
     from rich.table import Table
 
-    from bascule.conformance import PROMISES, Outcome
+    from bascule.conformance import PROMISES, PromiseOutcome
 
     yield as_text(_what_was_checked(result), style="italic")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -173,7 +173,7 @@ def _in_words(result: CheckResult) -> Iterator[RenderableType]:
             yield as_text(f"  {why}")
     counts = result.counts
     yield as_text(
-        f"{counts[Outcome.PASSED]} passed, {counts[Outcome.FAILED]} failed, {counts[Outcome.NOT_TRIED]} not tried.",
+        f"{counts[PromiseOutcome.PASSED]} passed, {counts[PromiseOutcome.FAILED]} failed, {counts[PromiseOutcome.NOT_TRIED]} not tried.",
         style="bold red" if result.failed else "bold",
     )
 
@@ -194,11 +194,11 @@ def _lacks_what_it_needs(promise: Promise, request: CheckRequest) -> bool:
 
 
 def _details(result: CheckResult, promise: Promise) -> Iterator[str]:
-    from bascule.conformance import Outcome
+    from bascule.conformance import PromiseOutcome
 
     outcome = result.outcome_of(promise)
-    if outcome is Outcome.NOT_TRIED:
+    if outcome is PromiseOutcome.NOT_TRIED:
         yield from dict.fromkeys(f"  {one.found}" for one in result.of(promise))
     for one in result.of(promise):
-        if one.outcome is Outcome.FAILED:
+        if one.outcome is PromiseOutcome.FAILED:
             yield from (f"  {one.system.value}: {one.found}", f"  sent: {one.sent}", f"  came: {one.came}")

@@ -2,7 +2,7 @@
 
 from bascule.conformance.agent import CheckRequest, Surroundings
 from bascule.conformance.check import CheckResult, NoAgent, check_agent
-from bascule.conformance.promise import Needs, Outcome, Promise, PromiseResult
+from bascule.conformance.promise import Needs, Promise, PromiseOutcome, PromiseResult
 from bascule.conformance.promises import PROMISES
 from bascule.conformance.report import to_junit, to_plain
 
@@ -12,8 +12,8 @@ __all__ = [
     "CheckResult",
     "Needs",
     "NoAgent",
-    "Outcome",
     "Promise",
+    "PromiseOutcome",
     "PromiseResult",
     "Surroundings",
     "check_agent",

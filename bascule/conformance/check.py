@@ -11,7 +11,7 @@ import httpx
 from bascule.conformance.agent import Agent, CheckRequest, Surroundings
 from bascule.conformance.drive import Drive
 from bascule.conformance.exchange import Exchange
-from bascule.conformance.promise import Needs, Outcome, Promise, PromiseResult
+from bascule.conformance.promise import Needs, Promise, PromiseOutcome, PromiseResult
 from bascule.conformance.promises import PROMISES
 from bascule.conformance.verdict import NotTried, PromiseBroken
 from bascule.connectors.http.line import checked
@@ -37,17 +37,19 @@ class CheckResult:
     """Writes that it was not driven through, with the reason."""
 
     @property
-    def counts(self) -> Counter[Outcome]:
+    def counts(self) -> Counter[PromiseOutcome]:
         return Counter(self.outcome_of(promise) for promise in PROMISES)
 
     @property
     def failed(self) -> tuple[PromiseResult, ...]:
-        return tuple(one for one in self.results if one.outcome is Outcome.FAILED)
+        return tuple(one for one in self.results if one.outcome is PromiseOutcome.FAILED)
 
-    def outcome_of(self, promise: Promise) -> Outcome:
+    def outcome_of(self, promise: Promise) -> PromiseOutcome:
         """Over all systems: failed where one failed, passed where one passed."""
         outcomes = {one.outcome for one in self.of(promise)}
-        return next(one for one in (Outcome.FAILED, Outcome.PASSED, Outcome.NOT_TRIED) if one in outcomes)
+        return next(
+            one for one in (PromiseOutcome.FAILED, PromiseOutcome.PASSED, PromiseOutcome.NOT_TRIED) if one in outcomes
+        )
 
     def of(self, promise: Promise) -> Iterator[PromiseResult]:
         return (one for one in self.results if one.promise is promise)
@@ -89,15 +91,15 @@ def _turn(promise: Promise) -> tuple[bool, bool, str]:
 
 
 async def _tried(promise: Promise, agent: Agent) -> PromiseResult:
-    outcome, found, sent, came = Outcome.PASSED, "", "", ""
+    outcome, found, sent, came = PromiseOutcome.PASSED, "", "", ""
     try:
         if promise.needs is not Needs.NOTHING:
             _ = agent.cabinet
         await promise.try_at(agent)
     except PromiseBroken as broken:
-        outcome, found, sent, came = Outcome.FAILED, broken.found, broken.exchange.sent, broken.exchange.came
+        outcome, found, sent, came = PromiseOutcome.FAILED, broken.found, broken.exchange.sent, broken.exchange.came
     except NotTried as reason:
-        outcome, found = Outcome.NOT_TRIED, str(reason)
+        outcome, found = PromiseOutcome.NOT_TRIED, str(reason)
     return PromiseResult(promise=promise, system=agent.system, outcome=outcome, found=found, sent=sent, came=came)
 
 

@@ -32,7 +32,7 @@ class Promise:
     """Judged by every answer of the whole check, hence after everything else."""
 
 
-class Outcome(StrEnum):
+class PromiseOutcome(StrEnum):
     """What became of a promise, from bad to good."""
 
     FAILED = "failed"
@@ -46,7 +46,7 @@ class PromiseResult:
 
     promise: Promise
     system: System
-    outcome: Outcome
+    outcome: PromiseOutcome
     found: str = ""
     """What is not as promised, or why it was not tried."""
     sent: str = ""

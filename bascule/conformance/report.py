@@ -6,7 +6,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from bascule.conformance.check import CheckResult
-from bascule.conformance.promise import Outcome, PromiseResult
+from bascule.conformance.promise import PromiseOutcome, PromiseResult
 from bascule.conformance.promises import PROMISES
 from bascule.connectors.contract import VERSION
 from bascule.connectors.http.answers import shown
@@ -21,9 +21,9 @@ def to_plain(result: CheckResult) -> dict[str, Any]:
         "systems": [system.value for system in result.systems],
         "cabinet": request.cabinet,
         "writes": request.writes,
-        "passed": result.counts[Outcome.PASSED],
-        "failed": result.counts[Outcome.FAILED],
-        "not_tried": result.counts[Outcome.NOT_TRIED],
+        "passed": result.counts[PromiseOutcome.PASSED],
+        "failed": result.counts[PromiseOutcome.FAILED],
+        "not_tried": result.counts[PromiseOutcome.NOT_TRIED],
         "reached": list(result.reached),
         "missed": dict(result.missed),
         "promises": [
@@ -46,13 +46,13 @@ def _plain(one: PromiseResult) -> dict[str, str]:
 
 def to_junit(result: CheckResult) -> bytes:
     """A test case for each promise at each system."""
-    counts = {outcome: sum(one.outcome is outcome for one in result.results) for outcome in Outcome}
+    counts = {outcome: sum(one.outcome is outcome for one in result.results) for outcome in PromiseOutcome}
     suite = ET.Element(
         "testsuite",
         name=_safe(f"bascule agent check {result.request.url}"),
         tests=str(len(result.results)),
-        failures=str(counts[Outcome.FAILED]),
-        skipped=str(counts[Outcome.NOT_TRIED]),
+        failures=str(counts[PromiseOutcome.FAILED]),
+        skipped=str(counts[PromiseOutcome.NOT_TRIED]),
         errors="0",
     )
     for one in result.results:
@@ -62,9 +62,9 @@ def to_junit(result: CheckResult) -> bytes:
             classname=f"{one.system.value}.{one.promise.section}",
             name=_safe(f"{one.promise.number} {one.promise.sentence}"),
         )
-        if one.outcome is Outcome.NOT_TRIED:
+        if one.outcome is PromiseOutcome.NOT_TRIED:
             ET.SubElement(case, "skipped", message=_safe(one.found))
-        elif one.outcome is Outcome.FAILED:
+        elif one.outcome is PromiseOutcome.FAILED:
             failure = ET.SubElement(case, "failure", message=_safe(one.found), type="broken-promise")
             failure.text = (
                 f"sent: {_safe(one.sent)}\ncame: {_safe(one.came)}\nthe contract: {_safe(one.promise.sentence)}"

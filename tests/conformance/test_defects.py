@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from bascule.conformance import PROMISES, Outcome, answers
+from bascule.conformance import PROMISES, PromiseOutcome, answers
 from bascule.model import System
 from tests.conformance.conftest import checked
 from tests.conformance.defects import DEFECTS, Defect, Spoilt
@@ -33,4 +33,4 @@ def test_promises_are_numbered_in_order_and_each_says_something_else() -> None:
     assert [promise.number for promise in PROMISES] == [f"P{number:02d}" for number in range(1, len(PROMISES) + 1)]
     assert len({promise.sentence for promise in PROMISES}) == len(PROMISES)
     assert len({promise.try_at for promise in PROMISES}) == len(PROMISES)
-    assert Outcome.FAILED.value == "failed"
+    assert PromiseOutcome.FAILED.value == "failed"

@@ -16,7 +16,7 @@ from bascule.conformance import (
     CheckRequest,
     Needs,
     NoAgent,
-    Outcome,
+    PromiseOutcome,
     Surroundings,
     check_agent,
     to_plain,
@@ -33,7 +33,7 @@ async def test_the_sandbox_keeps_every_promise_that_can_be_tried_and_is_driven_a
     result = await checked(writes=True, other=OTHER)
     assert [one.found for one in result.failed] == []
     assert result.reached == tuple(verb.name for verb in VERBS)
-    not_tried = [p.try_at.__name__ for p in PROMISES if result.outcome_of(p) is Outcome.NOT_TRIED]
+    not_tried = [p.try_at.__name__ for p in PROMISES if result.outcome_of(p) is PromiseOutcome.NOT_TRIED]
     assert set(not_tried) <= {
         "uses_tls",
         "nothing_unasked_is_on_the_connection",
@@ -65,7 +65,7 @@ async def test_without_writes_nothing_is_written_and_without_a_cabinet_nothing_o
     sent.clear()
     result = await checked(recorded, cabinet=None)
     assert [request.url.path for request in sent if CABINET in request.url.path] == []
-    tried = {one.promise.needs for one in result.results if one.outcome is not Outcome.NOT_TRIED}
+    tried = {one.promise.needs for one in result.results if one.outcome is not PromiseOutcome.NOT_TRIED}
     assert tried == {Needs.NOTHING}
 
 
@@ -109,7 +109,7 @@ async def test_with_somebody_connected_the_lock_out_is_refused_and_that_is_right
         for one in result.results
         if one.promise.try_at.__name__ == "nobody_is_thrown_out" and one.system is System.GE
     )
-    assert kept.outcome is Outcome.PASSED
+    assert kept.outcome is PromiseOutcome.PASSED
 
 
 async def test_a_cabinet_that_was_driven_once_can_be_checked_again_and_what_is_once_is_not_done_twice() -> None:
@@ -197,7 +197,7 @@ async def test_what_nobody_asked_for_on_a_connection_is_found(
         result = await check_agent(CheckRequest(url=url, cabinet=CABINET))
     assert {one.promise.try_at.__name__ for one in result.failed} == broken
     tried = {one.promise.try_at.__name__: one.outcome for one in result.results}
-    assert tried["nothing_unasked_is_on_the_connection"] is not Outcome.NOT_TRIED
+    assert tried["nothing_unasked_is_on_the_connection"] is not PromiseOutcome.NOT_TRIED
 
 
 # Whatever an agent answers, the suite judges it, and falls over nothing.

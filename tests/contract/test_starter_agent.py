@@ -13,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from bascule.conformance import PROMISES, CheckRequest, Surroundings, check_agent
-from bascule.conformance import Outcome as Tried
+from bascule.conformance import PromiseOutcome as Tried
 from bascule.connectors.contract import ERRORS, REQUEST_ID, VERBS, VERSION
 from bascule.connectors.openapi import served_as
 from bascule.ledger import EntryKind, first_broken
