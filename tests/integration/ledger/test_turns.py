@@ -115,7 +115,9 @@ async def test_a_deadlock_with_another_program_is_tried_again(postgresql_url: st
             connection.execute(text("SET deadlock_timeout = '60s'"))  # the ledger's own second comes first
             connection.execute(text("LOCK TABLE lease"))  # which it reads after its entries
             writing = asyncio.create_task(ledger.decide(["C0001"], [EntryKind.NOTE], decided))
-            await asyncio.wait([writing], timeout=0.2)
+            awaited = text("SELECT count(*) FROM pg_locks WHERE relation = 'lease'::regclass AND NOT granted")
+            while not connection.scalar(awaited):
+                await asyncio.sleep(0.02)
             await asyncio.to_thread(connection.execute, text("LOCK TABLE entry"))
         written = await writing
         other.dispose()
