@@ -16,7 +16,7 @@ from bascule.engine.cabinet import CabinetRun
 from bascule.engine.decisions import Answer, Standing, proven, said_of, standing, standing_in, steps_retracted
 from bascule.engine.run import Run
 from bascule.errors import RemoteError, StillRunning
-from bascule.ledger import Entry, EntryKind, standing_findings
+from bascule.ledger import Entry, EntryKind, orders_of, standing_findings
 from bascule.model import ARRIVED, Cabinet, Lifecycle, State, System
 from bascule.procedure import LOCK_OUT, PROCEDURE, REOPEN, SYNCHRONISE, Step, step_named
 from bascule.waves.sizes import dossiers_told
@@ -95,6 +95,8 @@ def _told_at_the_end(cabinet_run: CabinetRun, now_standing: Standing) -> dict[st
 
 async def _unless_taken_back(cabinet_run: CabinetRun, now_standing: Standing) -> Standing:
     """Unknown, where an answer was taken back while the run was at work: it stands on what it read before."""
+    if not orders_of(cabinet_run.history):
+        return now_standing  # nobody was asked, so nobody has answered
     code, ledger = cabinet_run.cabinet.code, cabinet_run.run.ledger
     known = {entry.hash for entry in cabinet_run.history}
     found = (await asyncio.to_thread(ledger.histories, [code], [EntryKind.RETRACTED]))[code]
